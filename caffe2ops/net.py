@@ -1,0 +1,237 @@
+"""Bound nets: a NetDef whose operators hold their blobs, arguments and buffers, and run in order.
+
+The first run goes operator by operator with all checks. From the second on, operators that have a short cut (`Operator.bind`) and
+whose arrays only such operators write run as bare calls on those arrays, for as long as nobody replaces one of the arrays: a blob
+tells the nets that watch it, and the next run settles anew.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from caffe2ops import registry
+from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
+from caffe2ops.errors import OperatorError, did_you_mean
+from caffe2ops.operator import Operator
+
+if TYPE_CHECKING:
+    from caffe2ops.workspace import Blob, Workspace
+
+# Net types of Caffe2. All run in order here: independent chains on threads were measured not to help a Python engine.
+NET_TYPES = frozenset(
+    "simple dag async_dag async_polling async_scheduling async_simple parallel prof_dag singlethread_async simple_refcount rnn".split()
+)
+
+
+class Observer(Protocol):
+    """Is told when a net and each of its operators starts and stops; a net with observers takes no short cuts."""
+
+    def net_started(self, net: BoundNet) -> None: ...
+    def operator_started(self, net: BoundNet, index: int) -> None: ...
+    def operator_stopped(self, net: BoundNet, index: int) -> None: ...
+    def net_stopped(self, net: BoundNet) -> None: ...
+
+
+class BoundNet:
+    """A net bound to a workspace; made by `Workspace.create`. `run()` runs it, as often as you like."""
+
+    def __init__(self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None, *, named: bool = True):
+        self.definition, self.workspace = definition, workspace
+        self.name = definition.name if named else None
+        self.observers: list[Observer] = []
+        if definition.type and definition.type not in NET_TYPES:
+            raise ValueError(f"net {definition.name!r}: unknown type {definition.type!r}{did_you_mean(definition.type, NET_TYPES)}")
+        if definition.external_input:
+            self._check_sources()
+        self.operators: list[Operator] = []
+        for index, op_def in enumerate(definition.op):
+            self.operators.append(self._create(index, op_def, device))
+        self._steps: list[Callable[[], Any]] = [partial(_run, op) for op in self.operators]
+        self._bare: list[Callable[[], Any]] | None = None
+        self._runs_subnets = any(isinstance(v, NetDef) for op in definition.op for v in op.args.values())
+        self._ran = False
+
+    def _check_sources(self) -> None:
+        definition = self.definition
+        known = set(definition.external_input)
+        for index, op in enumerate(definition.op):
+            for name in op.input:
+                if name not in known:
+                    raise OperatorError(
+                        f"input {name!r} is neither an external input of the net nor written by an earlier operator"
+                        f"{did_you_mean(name, known)}",
+                        op,
+                        net=self.name,
+                        index=index,
+                    )
+            known.update(op.output)
+        missing = [name for name in definition.external_output if name not in known]
+        if missing:
+            names = ", ".join(map(repr, missing))
+            raise ValueError(f"net {definition.name!r}: external output {names} is never written{did_you_mean(missing[0], known)}")
+
+    def _create(self, index: int, op_def: OperatorDef, device: DeviceOption | None) -> Operator:
+        workspace = self.workspace
+        inputs = [workspace.find(name) for name in op_def.input]
+        for name, blob in zip(op_def.input, inputs):
+            if blob is None:
+                raise OperatorError(self._missing(name), op_def, net=self.name, index=index)
+        found: list[Blob] = [blob for blob in inputs if blob is not None]
+        if device is not None:
+            op_def = op_def.replace(device_option=device)
+        try:
+            return registry.create(
+                op_def,
+                workspace,
+                found,
+                [workspace.blob(name) for name in op_def.output],
+                device_option=self.definition.device_option,
+                preferences=workspace.engines,
+            )
+        except Exception as error:
+            raise self._error(error, index, op_def, found) from error
+
+    def _missing(self, name: str) -> str:
+        expects = [n for n in self.definition.external_input if not self.workspace.has(n)]
+        needs = f"; the net expects {', '.join(map(repr, expects))} to be there" if expects else ""
+        near = did_you_mean(name, self.workspace.blobs())
+        return f"input blob {name!r} does not exist in the workspace{needs}{near}"
+
+    def run(self) -> None:
+        """Runs all operators in order. Raises OperatorError; what ran before the failing operator stays written."""
+        with np.errstate(all="ignore"):
+            if self.observers:
+                self._run_observed()
+                return
+            if self._bare is None and self._ran:
+                self._settle()
+            steps = iter(self._steps if self._bare is None else self._bare)
+            try:
+                for step in steps:
+                    step()
+            except Exception as error:
+                index = len(self.operators) - steps.__length_hint__() - 1  # type: ignore[attr-defined]
+                raise self._failed(error, index) from error
+            self._ran = True
+
+    def _run_observed(self) -> None:
+        for observer in self.observers:
+            observer.net_started(self)
+        for index, step in enumerate(self._steps):
+            for observer in self.observers:
+                observer.operator_started(self, index)
+            try:
+                step()
+            except Exception as error:
+                raise self._failed(error, index) from error
+            for observer in self.observers:
+                observer.operator_stopped(self, index)
+        for observer in self.observers:
+            observer.net_stopped(self)
+
+    def _failed(self, error: Exception, index: int) -> Exception:
+        op = self.operators[index]
+        return self._error(error, index, op.op_def, op.inputs)
+
+    def _error(self, error: Exception, index: int, op_def: OperatorDef, inputs: Sequence[Blob]) -> Exception:
+        if isinstance(error, OperatorError) and error.net is not None:
+            return error
+        known = isinstance(error, (ValueError, TypeError, LookupError, OSError, OperatorError))
+        reason = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
+        return OperatorError(reason.removeprefix(f"{op_def.type}: "), op_def, tuple(map(str, inputs)), self.name, index)
+
+    # --- the bare form ---
+
+    def unsettle(self) -> None:
+        """Forgets the arrays; called by a blob that has been given another one."""
+        self._bare = None
+        self._ran = False
+
+    def _settle(self) -> None:
+        """Replaces operators by bare calls where no array that they use can change under them."""
+        if self._runs_subnets:
+            return
+        calls = [self._short_cut(op) for op in self.operators]
+        moving: set[Blob] = set()  # blobs that get their array from an operator without a short cut
+        demoted = True
+        while demoted:
+            demoted = False
+            for index, op in enumerate(self.operators):
+                if calls[index] is not None and not moving.isdisjoint((*op.inputs, *op.outputs)):
+                    calls[index], demoted = None, True
+                if calls[index] is None:
+                    moving.update(op.outputs)
+        if any(calls):
+            self._bare = [call or step for call, step in zip(calls, self._steps)]
+            watcher = weakref.ref(self)
+            for blob in {b for op, call in zip(self.operators, calls) if call for b in (*op.inputs, *op.outputs)}:
+                blob.watchers.append(watcher)
+
+    @staticmethod
+    def _short_cut(op: Operator) -> Callable[[], Any] | None:
+        inputs, outputs = [b.value for b in op.inputs], [b.value for b in op.outputs]
+        arrays = all(isinstance(v, np.ndarray) for v in (*inputs, *outputs))
+        return op.bind(inputs, outputs) if arrays else None
+
+
+def _run(op: Operator) -> None:
+    """One operator with all checks: values of its input blobs in, results into its output blobs."""
+    values = [blob.value for blob in op.inputs]
+    for blob, value in zip(op.inputs, values):
+        if value is None:
+            raise ValueError(f"input blob {blob.name!r} is empty: feed it, or run what writes it")
+    op.check(values)
+    results = op.run_cpu(*values) if op.device == "cpu" else op.run_cuda(*values)
+    if op.n_outputs == 0:
+        return
+    if not isinstance(results, (tuple, list)):
+        results = (results,)
+    if len(results) < op.n_outputs:
+        raise RuntimeError(f"the kernel gave {len(results)} outputs, the definition names {op.n_outputs}")
+    for blob, value in zip(op.outputs, results):
+        if value is not blob.value:
+            if isinstance(value, np.generic):
+                value = np.asarray(value)
+            if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+                value = value.copy(order="C")
+            blob.set(value)
+
+
+class Timing:
+    """An observer that measures each operator; `rows()` is the table that Caffe2's benchmark_net prints."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, list[float]] = {}
+        self.net_seconds: list[float] = []
+        self._net: BoundNet | None = None
+        self._start = self._net_start = 0.0
+
+    def net_started(self, net: BoundNet) -> None:
+        self._net = net
+        self._net_start = time.perf_counter()
+
+    def operator_started(self, net: BoundNet, index: int) -> None:
+        self._start = time.perf_counter()
+
+    def operator_stopped(self, net: BoundNet, index: int) -> None:
+        self.seconds.setdefault(index, []).append(time.perf_counter() - self._start)
+
+    def net_stopped(self, net: BoundNet) -> None:
+        self.net_seconds.append(time.perf_counter() - self._net_start)
+
+    def rows(self) -> list[tuple[int, str, str, float, float, float]]:
+        """(index, type, first output, mean ms, min ms, share of all time) of each operator, in net order."""
+        if self._net is None:
+            return []
+        total = sum(map(sum, self.seconds.values())) or 1.0
+        return [
+            (i, op.type, op.op_def.output[0] if op.op_def.output else "", 1e3 * sum(s) / len(s), 1e3 * min(s), sum(s) / total)
+            for i, op in enumerate(self._net.operators)
+            if (s := self.seconds.get(i))
+        ]

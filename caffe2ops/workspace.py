@@ -1,0 +1,275 @@
+"""A Workspace holds blobs by name and the nets bound to them. It is an object: two of them share nothing."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caffe2ops import registry
+from caffe2ops.defs import DeviceOption, NetDef, OperatorDef, PlanDef, data_type_of
+from caffe2ops.errors import BlobError, did_you_mean
+
+if TYPE_CHECKING:
+    from caffe2ops.net import BoundNet
+
+
+class Blob:
+    """A named place for a value: an array on either device, a QTensor, bytes (a string), or any object (an opaque handle).
+
+    None means that nothing has been written yet. Whoever replaces the value calls `set`, so that nets which run on the
+    arrays themselves notice.
+    """
+
+    __slots__ = ("name", "value", "watchers")
+
+    def __init__(self, name: str):
+        self.name = name
+        self.value: Any = None
+        self.watchers: list[weakref.ref[BoundNet]] = []
+
+    def set(self, value: Any) -> None:
+        self.value = value
+        if self.watchers:
+            for watcher in self.watchers:
+                net = watcher()
+                if net is not None:
+                    net.unsettle()
+            self.watchers.clear()
+
+    def __str__(self) -> str:
+        return f"{self.name} {describe(self.value)}"
+
+
+@dataclass(frozen=True)
+class QTensor:
+    """A quantised tensor (Caffe2's Int8TensorCPU): real value = scale * (data - zero_point)."""
+
+    data: np.ndarray
+    scale: float = 1.0
+    zero_point: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    def dequantize(self) -> np.ndarray:
+        """The real values, float32."""
+        real = (self.data.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+        return np.asarray(real, np.float32)
+
+
+def describe(value: Any) -> str:
+    """What a blob holds, in a few words: dtype and shape of a tensor, else the type."""
+    if value is None:
+        return "(empty)"
+    if isinstance(value, QTensor):
+        return f"quantised {value.data.dtype}[{', '.join(map(str, value.shape))}]"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        dtype = "string" if value.dtype == object else value.dtype
+        return f"{dtype}[{', '.join(map(str, value.shape))}]"
+    return f"({type(value).__name__})"
+
+
+class Workspace:
+    """Blobs, and nets bound to them.
+
+    `parent`: blobs that are not here are looked up there. `root`: the folder in which operators that touch files may do so (refused
+    without one). `seed`: makes operators without a random seed of their own reproducible. `engines`: preferred engines, by
+    operator type or for all ("*").
+    """
+
+    def __init__(
+        self,
+        parent: Workspace | None = None,
+        *,
+        root: str | Path | None = None,
+        seed: int | None = None,
+        engines: Mapping[str, Sequence[str]] | None = None,
+    ):
+        self.parent = parent
+        self.root = Path(root).resolve() if root is not None else parent.root if parent else None
+        self.engines = dict(engines) if engines is not None else dict(parent.engines) if parent else {}
+        self.seeds = np.random.SeedSequence(seed)
+        self._blobs: dict[str, Blob] = {}
+        self._nets: dict[str, BoundNet] = {}
+
+    # --- blobs ---
+
+    def blobs(self) -> list[str]:
+        """Names of all blobs, those of the parent after one's own."""
+        own = sorted(self._blobs)
+        return own + [name for name in (self.parent.blobs() if self.parent else ()) if name not in self._blobs]
+
+    def find(self, name: str) -> Blob | None:
+        """The blob of that name here or in the parent, or None."""
+        found = self._blobs.get(name)
+        return self.parent.find(name) if found is None and self.parent else found
+
+    def blob(self, name: str) -> Blob:
+        """The blob of that name, made here (empty) where there is none."""
+        found = self.find(name)
+        if found is None:
+            found = self._blobs[name] = Blob(name)
+        return found
+
+    def local_blob(self, name: str) -> Blob:
+        """The blob of that name in this workspace itself, hiding one of the parent."""
+        return self._blobs.setdefault(name, Blob(name))
+
+    def has(self, name: str) -> bool:
+        return self.find(name) is not None
+
+    __contains__ = has
+
+    def remove(self, name: str) -> bool:
+        """Removes a blob of this workspace; nets that hold it go on with it. Tells whether there was one."""
+        return self._blobs.pop(name, None) is not None
+
+    def feed(self, name: str, value: Any, device: DeviceOption | None = None) -> None:
+        """Puts a copy of a value into a blob.
+
+        Arrays keep dtype and shape (uint32, uint64 and complex are refused: Caffe2 has no such tensors); an array of str or
+        bytes becomes a string tensor. str and bytes become a string blob. Python numbers and lists become float32 or int64.
+        Other objects are kept as they are (opaque handles). `device`: where an array is put, the CPU if not given.
+        """
+        blob = self.blob(name)
+        if isinstance(value, (str, bytes)):
+            blob.set(value.encode() if isinstance(value, str) else value)
+            return
+        if isinstance(value, (int, float, list, tuple, np.generic)):
+            value = _plain(value)
+        if isinstance(value, np.ndarray):
+            value = _tensor(name, value)
+            if device is not None and registry.DEVICES.get(device.device_type) == "cuda":
+                blob.set(registry.array_module("cuda").asarray(value))
+                return
+            held = blob.value
+            if isinstance(held, np.ndarray) and held.shape == value.shape and held.dtype == value.dtype:
+                np.copyto(held, value)
+                return
+            value = np.array(value, order="C")
+        elif isinstance(value, QTensor):
+            value = QTensor(value.data.copy(), value.scale, value.zero_point)
+        blob.set(value)
+
+    def fetch(self, name: str) -> Any:
+        """A copy of what a blob holds: an array (from either device), a QTensor, bytes, or the object itself.
+
+        Raises BlobError for a blob that does not exist or that nothing has been written to.
+        """
+        found = self.find(name)
+        if found is None:
+            raise BlobError(f"no blob {name!r} in the workspace{did_you_mean(name, self.blobs())}")
+        value = found.value
+        if value is None:
+            raise BlobError(f"blob {name!r} is empty: nothing has been written to it yet")
+        if isinstance(value, np.ndarray):
+            return value.copy()
+        if isinstance(value, QTensor):
+            return QTensor(value.data.copy(), value.scale, value.zero_point)
+        return value.get() if hasattr(value, "__cuda_array_interface__") else value
+
+    # --- nets ---
+
+    def create(self, net: Any, *, overwrite: bool = False, device: DeviceOption | None = None) -> BoundNet:
+        """Binds a net (NetDef or builder) to this workspace. `device` runs all of it there, whatever the net says.
+
+        Raises ValueError where a net of that name exists, unless `overwrite`; OperatorError for what is wrong in the net.
+        """
+        from caffe2ops.net import BoundNet
+
+        definition = definition_of(net)
+        if definition.name in self._nets and not overwrite:
+            raise ValueError(f"net {definition.name!r} exists in the workspace; give it another name or say overwrite=True")
+        bound = BoundNet(definition, self, device)
+        self._nets[definition.name] = bound
+        return bound
+
+    def net(self, name: str) -> BoundNet:
+        """The bound net of that name here or in the parent. Raises BlobError."""
+        if name in self._nets:
+            return self._nets[name]
+        if self.parent is not None:
+            return self.parent.net(name)
+        raise BlobError(f"no net {name!r} in the workspace{did_you_mean(name, self._nets)}")
+
+    def nets(self) -> list[str]:
+        return sorted(self._nets)
+
+    def delete_net(self, name: str) -> bool:
+        return self._nets.pop(name, None) is not None
+
+    def run(self, what: Any, *, device: DeviceOption | None = None) -> None:
+        """Runs an OperatorDef, a NetDef or a builder once, a PlanDef, or a created net by its name."""
+        from caffe2ops.net import BoundNet
+        from caffe2ops.plan import run_plan
+
+        if isinstance(what, str):
+            self.net(what).run()
+        elif isinstance(what, OperatorDef):
+            BoundNet(NetDef(op=(what,)), self, device, named=False).run()
+        elif isinstance(what, PlanDef):
+            run_plan(what, self)
+        else:
+            BoundNet(definition_of(what), self, device).run()
+
+    def reset(self) -> None:
+        """Forgets all blobs and nets of this workspace."""
+        self._nets.clear()
+        self._blobs.clear()
+
+    # --- what operators ask for ---
+
+    def path(self, name: str | bytes) -> Path:
+        """A file name given to an operator, resolved inside the root folder.
+
+        Raises PermissionError where the workspace has no root, or where the name leads out of it.
+        """
+        text = name.decode() if isinstance(name, bytes) else name
+        if self.root is None:
+            raise PermissionError(f"file {text!r}: this workspace was given no root folder, so its operators touch no files")
+        path = (self.root / text).resolve()
+        if not path.is_relative_to(self.root):
+            raise PermissionError(f"file {text!r} lies outside the root folder of the workspace")
+        return path
+
+    def next_seed(self) -> int:
+        """A fresh random seed (uint32), reproducible where the workspace was given a seed."""
+        return int(self.seeds.spawn(1)[0].generate_state(1)[0])
+
+
+def definition_of(net: Any) -> NetDef:
+    """The NetDef of a NetDef or of a builder."""
+    definition = net if isinstance(net, NetDef) else getattr(net, "definition", None)
+    if not isinstance(definition, NetDef):
+        raise TypeError(f"wants a NetDef, OperatorDef, PlanDef, builder or name of a net, got {type(net).__name__}")
+    return definition
+
+
+def _plain(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if isinstance(value, np.generic) or array.dtype.kind not in "fi":
+        return array
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+
+
+def _tensor(name: str, value: np.ndarray) -> np.ndarray:
+    if value.dtype.kind in "SUO":
+        flat = [v.encode() if isinstance(v, str) else v for v in value.ravel().tolist()]
+        if not all(isinstance(v, bytes) for v in flat):
+            raise TypeError(f"blob {name!r}: an object array may hold str and bytes only")
+        strings = np.empty(value.shape, object)
+        strings.ravel()[:] = flat
+        return strings
+    if not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    try:
+        data_type_of(value.dtype)
+    except TypeError as error:
+        raise TypeError(f"blob {name!r}: {error}") from None
+    return value
