@@ -24,7 +24,7 @@ docs: $(STAMP)-dev
 	$(BIN)/python -m caffe2ops.generated write
 
 goldens: $(STAMP)-dev
-	$(BIN)/python tests/golden/record.py
+	$(BIN)/python -m tests.golden.record
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

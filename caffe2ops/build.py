@@ -16,16 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from caffe2ops import registry
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
-from caffe2ops.errors import UnknownOperator
+from caffe2ops.methods import BlobRef, OperatorMethods
 
 if TYPE_CHECKING:
     from caffe2ops.gradient import Gradient
-
-
-class BlobRef(str):
-    """The name of a blob of a net: a string."""
-
-    __slots__ = ()
 
 
 def create_operator(
@@ -41,18 +35,24 @@ def create_operator(
     **args: Any,
 ) -> OperatorDef:
     """An OperatorDef that its operator accepts. Raises SchemaError for what it does not."""
-    given: dict[str, Any] = dict(type=type, input=inputs, output=outputs, name=name, args=args)
-    options = dict(device_option=device_option, engine=engine, control_input=control_input, debug_info=debug_info)
-    op = OperatorDef(**given, **{key: value for key, value in options.items() if value})
+    options: dict[str, Any] = dict(
+        device_option=device_option, engine=engine, control_input=control_input, debug_info=debug_info
+    )
+    given = {key: value for key, value in options.items() if value}
+    op = OperatorDef(type=type, input=inputs, output=outputs, name=name, args=args, **given)
     registry.get(type)(op, strict=True)
     return op
 
 
-class Net:
+class Net(OperatorMethods):
     """A net under construction; `definition` is its NetDef so far."""
 
-    def __init__(self, name: str = "net", definition: NetDef | None = None, *, device_option: DeviceOption | None = None):
-        self._definition = definition or NetDef(name=name, **({"device_option": device_option} if device_option else {}))
+    def __init__(
+        self, name: str = "net", definition: NetDef | None = None, *, device_option: DeviceOption | None = None
+    ):
+        self._definition = definition or NetDef(name=name)
+        if device_option:
+            self._definition = self._definition.replace(device_option=device_option)
         self._ops: list[OperatorDef] = list(self._definition.op)
         self._external_input = list(self._definition.external_input)
         self._external_output = list(self._definition.external_output)
@@ -68,7 +68,7 @@ class Net:
         changes: dict[str, Any] = {"op": tuple(self._ops), "external_input": self.inputs()}
         if self._external_output:
             changes["external_output"] = tuple(self._external_output)
-        return self._definition.replace(**changes)  # type: ignore[no-any-return]
+        return self._definition.replace(**changes)
 
     def inputs(self) -> tuple[str, ...]:
         written: set[str] = set()
@@ -118,25 +118,6 @@ class Net:
         from caffe2ops.gradient import add_gradients
 
         return add_gradients(self, losses)[1]
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, type: str) -> Any:
-            if type.startswith("_"):
-                raise AttributeError(type)
-            try:
-                registry.get(type)
-            except UnknownOperator as error:
-                raise AttributeError(str(error)) from None
-
-            def append(inputs: Any = (), outputs: Any = None, **options: Any) -> Any:
-                return self.add(type, inputs, outputs, **options)
-
-            append.__doc__ = registry.get(type).__doc__
-            return append
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *registry.types()]
 
     def __str__(self) -> str:
         lines = [f"net {self.name!r}"]

@@ -1,10 +1,14 @@
-"""The contract line of an operator: its inputs and outputs with dtypes and dims, parsed, checked and used for inference.
+"""The contract line of an operator: its inputs and outputs with dtypes and dims, parsed, checked and used for
+inference.
 
     DATA: floating[S], LENGTHS: int32[N] -> TopKValue: DATA[N, k], TopKIndices: int32[N, k]
 
-A port is `name: dtype[dims]`. Before the name `*` means one or more, after it `?` means optional (and `*name?` any number).
-Dtypes are a class (see CLASSES), a NumPy name, unions of both with `|`, the name of an input (its dtype), or `$arg` (the data
-type number in that argument); the blobs of a variadic port share one dtype unless it is `any`. Dims are numbers, arguments of that name, symbols (equal wherever they stand), and `...`, one run of
+A port is `name: dtype[dims]`. Before the name `*` means one or more, after it `?` means optional (and `*name?` any
+number).
+Dtypes are a class (see CLASSES), a NumPy name, unions of both with `|`, the name of an input (its dtype), or `$arg`
+(the data
+type number in that argument); the blobs of a variadic port share one dtype unless it is `any`. Dims are numbers,
+arguments of that name, symbols (equal wherever they stand), and `...`, one run of
 dims that is the same wherever it stands. Without brackets an input has any shape; an output declared as an input's name
 alone has that input's dtype and shape. `[?]` says that the operator's `infer` computes the shape.
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +36,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "any": tuple(dict.fromkeys(d.name for d in DTYPES.values())),
 }
 # fmt: on
-PORT = re.compile(r"(?P<star>\*?)(?P<name>\w+)(?P<optional>\??)\s*:\s*(?P<dtype>[\w|$]+)\s*(?:\[(?P<dims>[^\]]*)\])?\s*")
+PORT = re.compile(
+    r"(?P<star>\*?)(?P<name>\w+)(?P<optional>\??)\s*:\s*(?P<dtype>[\w|$]+)\s*(?:\[(?P<dims>[^\]]*)\])?\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Contract:
         return least, None if any(p.variadic for p in ports) else len(ports)
 
     def check(self, specs: Sequence[TensorSpec | None], args: Callable[[str], Any]) -> dict[str, Any]:
-        """Compares the inputs with the contract; None stands for a blob that holds no tensor. Gives what the symbols stand for.
+        """Compares the inputs with the contract; None stands for a blob that holds no tensor. Gives what the symbols
+        stand for.
 
         Raises TypeError for a dtype and ValueError for a shape, naming the input and what was wanted.
         """
@@ -156,7 +163,9 @@ def _match(port: Port, shape: tuple[Any, ...], bound: dict[str, Any], args: Call
             if isinstance(want, Unknown) and not isinstance(got, Unknown):
                 bound[dim] = got
         if not same:
-            raise ValueError(f"{port.name}: shape is {_show(shape)}, wants [{', '.join(dims)}] with {dim} = {_show(want)}")
+            raise ValueError(
+                f"{port.name}: shape is {_show(shape)}, wants [{', '.join(dims)}] with {dim} = {_show(want)}"
+            )
 
 
 def _agree(a: Any, b: Any) -> bool:
@@ -167,7 +176,7 @@ def _show(shape: Any) -> str:
     return f"[{', '.join(map(str, shape))}]" if isinstance(shape, tuple) else str(shape)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _classes(text: str) -> tuple[np.dtype[Any], ...]:
     names = [name for part in text.split("|") for name in CLASSES.get(part, (part,))]
     try:
@@ -176,7 +185,7 @@ def _classes(text: str) -> tuple[np.dtype[Any], ...]:
         return ()  # the dtype of an input that is unknown here
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(line: str) -> Contract:
     """The Contract of a line. Raises ValueError with the part that is no port."""
     left, arrow, right = line.partition("->")

@@ -12,9 +12,11 @@ from enum import IntEnum
 from typing import Annotated, Any, Union
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from typing_extensions import Self
 
-BULK = 64  # lists of more numbers than this are kept as arrays when a file is read
+from caffe2ops import values
+from caffe2ops.values import BULK as BULK
 
 
 class DataType(IntEnum):
@@ -80,23 +82,35 @@ class DeviceType(IntEnum):
     HIP = 6
 
 
-def _array(dtype: type) -> Any:
+def _converter(dtype: type) -> BeforeValidator:
     def convert(value: Any) -> Any:
-        return np.asarray(value, dtype=dtype)
+        return np.asarray(values.array_from_json(value) if isinstance(value, dict) else value, dtype=dtype)
 
-    return Annotated[np.ndarray, BeforeValidator(convert)]
+    return BeforeValidator(convert)
 
 
-Floats = _array(np.float32)
-Doubles = _array(np.float64)
-Int32s = _array(np.int32)
-Int64s = _array(np.int64)
+_to_json = PlainSerializer(values.array_to_json, when_used="json")
+_in_json = WithJsonSchema(values.array_schema())
+
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Floats = Annotated[Array, _converter(np.float32), _to_json, _in_json]
+Doubles = Annotated[Array, _converter(np.float64), _to_json, _in_json]
+Int32s = Annotated[Array, _converter(np.int32), _to_json, _in_json]
+Int64s = Annotated[Array, _converter(np.int64), _to_json, _in_json]
 
 
 class Def(BaseModel):
     """Base of all definitions: frozen, compared by value (arrays bit by bit), unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        ser_json_inf_nan="strings",
+    )
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -105,7 +119,7 @@ class Def(BaseModel):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def replace(self, **changes: Any) -> Any:
+    def replace(self, **changes: Any) -> Self:
         """A copy with other values for some fields (validated)."""
         fields = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**fields, **changes})
@@ -257,6 +271,8 @@ def _value(value: Any) -> Any:
         raise ValueError(f"an array of dtype {value.dtype}: arguments hold float, int, str, bytes, nets, tensors")
     if isinstance(value, (list, tuple)):
         return tuple(_value(item) for item in value)
+    if isinstance(value, dict):
+        return values.value_from_json(value, _IN_ARGUMENTS.get)
     return value
 
 
@@ -276,6 +292,8 @@ Value = Annotated[
         np.ndarray,
     ],
     Field(union_mode="smart"),
+    PlainSerializer(values.value_to_json, when_used="json"),
+    WithJsonSchema(values.value_schema(("NetDef", "TensorProto", "QTensorProto", "Argument"))),
 ]
 Args = Annotated[
     dict[str, Value],
@@ -417,3 +435,5 @@ class MetaNetDef(Def):
 
 for _model in (Argument, OperatorDef, NetDef, ExecutionStep, PlanDef, NetsMap, PlansMap, MetaNetDef):
     _model.model_rebuild()
+
+_IN_ARGUMENTS: dict[str, type[Def]] = {model.__name__: model for model in (NetDef, TensorProto, QTensorProto, Argument)}

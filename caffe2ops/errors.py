@@ -13,7 +13,9 @@ class OperatorError(RuntimeError):
     `reason` (one sentence), `inputs` (descriptions of the input blobs at that time).
     """
 
-    def __init__(self, reason: str, op: object, inputs: tuple[str, ...] = (), net: str | None = None, index: int | None = None):
+    def __init__(
+        self, reason: str, op: object, inputs: tuple[str, ...] = (), net: str | None = None, index: int | None = None
+    ):
         self.reason, self.op, self.inputs, self.net, self.index = reason, op, inputs, net, index
         super().__init__(reason)
 
@@ -27,7 +29,7 @@ class OperatorError(RuntimeError):
         if self.inputs:
             lines.append(f"  inputs: {', '.join(self.inputs)}")
         if getattr(op, "output", ()):
-            lines.append(f"  outputs: {', '.join(getattr(op, 'output'))}")
+            lines.append(f"  outputs: {', '.join(op.output)}")
         if debug:
             lines.append(f"  debug info: {debug}")
         return "\n".join(lines)

@@ -1,212 +1,23 @@
-"""The backward pass: gradient lines and makers, and the walk over SSA versions that adds gradient operators to a net.
+"""The backward pass: a walk over the SSA versions of a net's blobs that adds gradient operators.
 
-Names and order follow Caffe2's own backward pass: a gradient of X is X_grad, uses of one version of a blob are summed into the
-first generated name and the others renamed _X_grad_autosplit_N, several sparse gradients are concatenated.
+Names and order follow Caffe2's own backward pass: a gradient of X is X_grad, uses of one version of a blob are summed
+into the first generated name and the others renamed _X_grad_autosplit_N, several sparse gradients are concatenated.
 """
 
 from __future__ import annotations
 
-import ast
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
-from caffe2ops import registry
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import GradientError
-from caffe2ops.operator import NonGradient, Operator
+from caffe2ops.gradient_rules import Gradient, GradientSlice, gradient_of, parse_line
+
+__all__ = ["Gradient", "GradientSlice", "add_gradients", "backward", "gradient_of", "parse_line"]
 
 AUTO_SUM = "is_auto_gen_sum_ops:1"
-
-
-class GradientSlice(NamedTuple):
-    """A sparse gradient: row `indices[i]` of the blob has gradient `values[i]`; rows may repeat. Both are blob names."""
-
-    indices: str
-    values: str
-
-
-Gradient = Union[str, GradientSlice]
-
-
-class GradientMaker:
-    """What a `make_gradient` is given: the forward operator and the gradients of its outputs; it says where gradients go.
-
-    `I(i)`/`O(i)` are input and output names, `GO(i)` the gradient of output i (dense), `GI(i)` the name of the dense gradient of
-    input i, which is thereby set.
-    """
-
-    def __init__(self, def_: OperatorDef, output_gradients: Sequence[Gradient | None]):
-        self.def_ = def_
-        self.output_gradients = tuple(output_gradients)
-        self.input_gradients: list[Gradient | None] = [None] * len(def_.input)
-
-    def I(self, i: int) -> str:  # noqa: E743
-        return self.def_.input[i]
-
-    def O(self, i: int) -> str:  # noqa: E743
-        return self.def_.output[i]
-
-    def GO(self, i: int) -> str:
-        gradient = self.output_gradients[i]
-        if gradient is None:
-            raise GradientError(f"{self.def_.type}: the gradient of output {self.O(i)!r} is not provided")
-        if isinstance(gradient, GradientSlice):
-            raise GradientError(f"{self.def_.type}: the gradient of output {self.O(i)!r} is sparse, wants a dense one")
-        return gradient
-
-    def GO_indices(self, i: int) -> str:
-        return self._slice(i).indices
-
-    def GO_values(self, i: int) -> str:
-        return self._slice(i).values
-
-    def _slice(self, i: int) -> GradientSlice:
-        gradient = self.output_gradients[i]
-        if not isinstance(gradient, GradientSlice):
-            raise GradientError(f"{self.def_.type}: the gradient of output {self.O(i)!r} is not sparse")
-        return gradient
-
-    def has_GO(self, i: int) -> bool:
-        return i < len(self.output_gradients) and self.output_gradients[i] is not None
-
-    def GI(self, i: int) -> str:
-        return self.set_dense(i, f"{self.I(i)}_grad")
-
-    def GI_indices(self, i: int) -> str:
-        return self._set_slice(i).indices
-
-    def GI_values(self, i: int) -> str:
-        return self._set_slice(i).values
-
-    def _set_slice(self, i: int) -> GradientSlice:
-        if not isinstance(self.input_gradients[i], GradientSlice):
-            self.set_sparse(i, f"{self.I(i)}_grad_indices", f"{self.I(i)}_grad_values")
-        found = self.input_gradients[i]
-        assert isinstance(found, GradientSlice)
-        return found
-
-    def set_dense(self, i: int, name: str) -> str:
-        self.input_gradients[i] = name
-        return name
-
-    def set_sparse(self, i: int, indices: str, values: str) -> None:
-        self.input_gradients[i] = GradientSlice(indices, values)
-
-    def op(self, type: str, inputs: Sequence[str], outputs: Sequence[str], **args: Any) -> OperatorDef:
-        """A gradient operator; the forward operator's arguments, device and engine are added to it afterwards."""
-        return OperatorDef(type=type, input=tuple(inputs), output=tuple(outputs), name="", args=args, is_gradient_op=True)
-
-
-# --- gradient lines ---
-
-
-class _Call(NamedTuple):
-    type: str
-    inputs: tuple[str, ...]
-    args: dict[str, Any]
-    outputs: tuple[str, ...]
-
-
-class _Assign(NamedTuple):
-    target: str
-    values: tuple[str, ...]
-
-
-@lru_cache(maxsize=None)
-def parse_line(line: str) -> tuple[_Call | _Assign, ...]:
-    """The statements of a gradient line. Raises ValueError naming the part that is none."""
-    statements: list[_Call | _Assign] = []
-    for part in (p.strip() for p in line.split(";")):
-        if call := re.fullmatch(r"(\w+)\((.*?)\)\s*->\s*(.*)", part):
-            given = _split(call[2])
-            args = dict(a.split("=", 1) for a in given if "=" in a)
-            inputs = tuple(a for a in given if "=" not in a)
-            statements.append(_Call(call[1], inputs, {k.strip(): ast.literal_eval(v) for k, v in args.items()}, _split(call[3])))
-        elif sparse := re.fullmatch(r"(\w+)\s*=\s*sparse\((.*)\)", part):
-            statements.append(_Assign(sparse[1], _split(sparse[2])))
-        elif plain := re.fullmatch(r"(\w+)\s*=\s*(\w+)", part):
-            statements.append(_Assign(plain[1], (plain[2],)))
-        else:
-            raise ValueError(f"gradient line {line!r}: {part!r} is neither Type(inputs) -> outputs nor dX = dY")
-    return tuple(statements)
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (p.strip() for p in text.split(",")) if part)
-
-
-def _from_line(cls: type[Operator], line: str, maker: GradientMaker) -> list[OperatorDef]:
-    inputs = {port.name: i for i, port in enumerate(cls.parsed.inputs)}
-    outputs = {port.name: i for i, port in enumerate(cls.parsed.outputs)}
-
-    def source(name: str) -> str | None:
-        optional, name = name.endswith("?"), name.rstrip("?")
-        if name in inputs:
-            index = inputs[name]
-            return None if optional and index >= len(maker.def_.input) else maker.I(index)
-        if name in outputs:
-            return None if optional and outputs[name] >= len(maker.def_.output) else maker.O(outputs[name])
-        if name.startswith("d") and name[1:] in outputs:
-            return maker.GO(outputs[name[1:]])
-        return name
-
-    def target(name: str) -> str | None:
-        optional, name = name.endswith("?"), name.rstrip("?")
-        if name.startswith("d") and name[1:] in inputs:
-            index = inputs[name[1:]]
-            return None if optional and index >= len(maker.def_.input) else maker.GI(index)
-        return name
-
-    ops = []
-    for statement in parse_line(line):
-        if isinstance(statement, _Call):
-            given = [name for name in map(source, statement.inputs) if name is not None]
-            made = [name for name in map(target, statement.outputs) if name is not None]
-            ops.append(maker.op(statement.type, given, made, **statement.args))
-        else:
-            index = inputs[statement.target[1:]]
-            if index < len(maker.def_.input):
-                values = [str(source(value)) for value in statement.values]
-                maker.input_gradients[index] = values[0] if len(values) == 1 else GradientSlice(*values)
-    return ops
-
-
-def gradient_of(
-    op: OperatorDef, output_gradients: Sequence[Gradient | None]
-) -> tuple[list[OperatorDef], list[Gradient | None]]:
-    """The gradient operators of one operator and the gradients of its inputs (None: none flows there).
-
-    Raises GradientError where the operator has none registered, must not be asked, or has none yet.
-    """
-    cls = registry.get(op.type)
-    maker = GradientMaker(op, output_gradients)
-    make = getattr(cls, "make_gradient", None)
-    if make is not None:
-        ops = make(maker)
-    elif isinstance(cls.gradient, str):
-        ops = _from_line(cls, cls.gradient, maker)
-    elif cls.gradient is NonGradient.NO_GRADIENT:
-        return [], maker.input_gradients
-    elif cls.gradient is None:
-        raise GradientError(f"{op.type} has no gradient registered ({cls.declared})")
-    else:
-        raise GradientError(f"{op.type} {cls.gradient.value}")
-    return [_inherit(made, op) for made in ops], maker.input_gradients
-
-
-def _inherit(made: OperatorDef, op: OperatorDef) -> OperatorDef:
-    changes: dict[str, Any] = {"args": {**op.args, **made.args}}
-    for name in ("device_option", "engine", "debug_info"):
-        if name in op.model_fields_set and getattr(op, name):
-            changes[name] = getattr(op, name)
-    return made.replace(**changes)
-
-
-# --- the backward pass ---
 
 
 class _Op:
@@ -222,16 +33,16 @@ class _Op:
 
 class _Dense(NamedTuple):
     op: _Op | None
-    index: int
+    at: int
     gradient: str
     device: DeviceOption | None
 
 
 class _Sparse(NamedTuple):
     indices_op: _Op | None
-    indices_index: int
+    indices_at: int
     values_op: _Op | None
-    values_index: int
+    values_at: int
     gradient: GradientSlice
     device: DeviceOption | None
 
@@ -264,7 +75,9 @@ class _Tape:
             self.version[name] = outputs[name] = self.version[name] + 1 if name in self.version else 0
         self.played.append(_Played(op, inputs, outputs))
 
-    def check_input(self, name: str, step: _Played, output_gradients: Sequence[Gradient | None], local: set[str]) -> None:
+    def check_input(
+        self, name: str, step: _Played, output_gradients: Sequence[Gradient | None], local: set[str]
+    ) -> None:
         """A gradient operator must find each of its inputs at the version that the forward operator saw or wrote."""
         index = _index_of(output_gradients, name)
         if index is not None:
@@ -277,14 +90,18 @@ class _Tape:
         elif name in local:
             return
         else:
-            raise GradientError(f"the gradient of {step.op.type} reads {name!r}, which is neither of that operator nor made for it")
+            raise GradientError(
+                f"the gradient of {step.op.type} reads {name!r}, which is neither of that operator nor made for it"
+            )
         if wanted != now:
             raise GradientError(
                 f"the gradient of {step.op.type} needs {what} at version {wanted}, but it has been overwritten since: "
                 f"it is at version {now}"
             )
 
-    def generate(self, index: int, gradients: Mapping[str, Gradient | None]) -> tuple[list[_Op], dict[str, Gradient | None]]:
+    def generate(
+        self, index: int, gradients: Mapping[str, Gradient | None]
+    ) -> tuple[list[_Op], dict[str, Gradient | None]]:
         """The gradient operators of forward operator `index`, and the gradients that its inputs get."""
         step = self.played[index]
         incoming = [gradients.get(name) for name in step.op.output]
@@ -315,8 +132,10 @@ class _Tape:
                 gradient = outgoing[k]
                 if isinstance(gradient, GradientSlice):
                     old = sparse.get(k, _Sparse(None, 0, None, 0, gradient, op.op.device_option))
-                    new = dict(indices_op=op, indices_index=i) if name == gradient.indices else dict(values_op=op, values_index=i)
-                    sparse[k] = old._replace(**new)
+                    if name == gradient.indices:
+                        sparse[k] = old._replace(indices_op=op, indices_at=i)
+                    else:
+                        sparse[k] = old._replace(values_op=op, values_at=i)
                 else:
                     assert gradient is not None
                     self._add(step, k, _Dense(op, i, gradient, op.op.device_option))
@@ -377,17 +196,19 @@ def _sum_name(generators: Sequence[_Dense | _Sparse], name: str) -> str:
     for g in generators:
         if isinstance(g, _Dense):
             if g.op:
-                return g.op.op.output[g.index]
+                return g.op.op.output[g.at]
         elif g.indices_op:
-            return g.indices_op.op.output[g.indices_index].removesuffix("_indices")
+            return g.indices_op.op.output[g.indices_at].removesuffix("_indices")
         elif g.values_op:
-            return g.values_op.op.output[g.values_index].removesuffix("_values")
+            return g.values_op.op.output[g.values_at].removesuffix("_values")
     return f"{name}_grad"
 
 
 def _passed_on(base: str, name: str) -> str:
     if base == name:
-        raise GradientError(f"gradient {name!r} is passed on by an operator and also the name of the sum it would go into")
+        raise GradientError(
+            f"gradient {name!r} is passed on by an operator and also the name of the sum it would go into"
+        )
     return name
 
 
@@ -402,7 +223,7 @@ def _sum_dense(generators: Sequence[Any], base: str) -> tuple[list[OperatorDef],
         if g.op is None:
             inputs.append(_passed_on(base, g.gradient))
         else:
-            inputs.append(g.op.op.output[g.index] if made == 0 else _split_name(g.op, g.index, made - 1))
+            inputs.append(g.op.op.output[g.at] if made == 0 else _split_name(g.op, g.at, made - 1))
             made += 1
     if base in inputs:  # Sum works in place on its first input
         i = inputs.index(base)
@@ -414,7 +235,7 @@ def _concat_sparse(generators: Sequence[Any], base: str) -> tuple[list[OperatorD
     names: dict[str, list[str]] = {"indices": [], "values": []}
     made = {"indices": 0, "values": 0}
     for g in generators:
-        for part, op, index in (("indices", g.indices_op, g.indices_index), ("values", g.values_op, g.values_index)):
+        for part, op, index in (("indices", g.indices_op, g.indices_at), ("values", g.values_op, g.values_at)):
             if op is None:
                 names[part].append(_passed_on(base, getattr(g.gradient, part)))
             else:
@@ -422,7 +243,11 @@ def _concat_sparse(generators: Sequence[Any], base: str) -> tuple[list[OperatorD
                 made[part] += 1
     ops = [
         OperatorDef(
-            type="Concat", input=tuple(inputs), output=(f"{base}_{part}_concat", f"{base}_{part}_concat_split"), name="", args={"axis": 0}
+            type="Concat",
+            input=tuple(inputs),
+            output=(f"{base}_{part}_concat", f"{base}_{part}_concat_split"),
+            name="",
+            args={"axis": 0},
         )
         for part, inputs in names.items()
     ]
@@ -434,7 +259,8 @@ def backward(
 ) -> tuple[list[OperatorDef], dict[str, Gradient]]:
     """The gradient operators of a sequence of operators and the map from blob to its gradient.
 
-    `ys` are the blobs to differentiate: a list (a gradient of ones is generated for each) or a mapping to the name of the given
+    `ys` are the blobs to differentiate: a list (a gradient of ones is generated for each) or a mapping to the name of
+    the given
     gradient (None: ones). Raises GradientError.
     """
     if isinstance(ys, str):
@@ -469,7 +295,8 @@ def backward(
 def add_gradients(
     net: Any, losses: Sequence[str] | Mapping[str, Gradient | None], skip: int = 0
 ) -> tuple[NetDef, dict[str, Gradient]]:
-    """A net with the gradient operators of `losses` appended (those of the first `skip` operators left out), and the map from
+    """A net with the gradient operators of `losses` appended (those of the first `skip` operators left out), and the
+    map from
     blob to gradient. `net` is a NetDef or a builder; a builder is extended in place as well."""
     definition = net if isinstance(net, NetDef) else net.definition
     ops, gradients = backward(definition.op[skip:], losses)

@@ -1,4 +1,5 @@
-"""A gradient checker: the generated gradient of operators against finite differences, in float64, along random directions."""
+"""A gradient checker: the generated gradient of operators against finite differences, in float64, along random
+directions."""
 
 from __future__ import annotations
 
@@ -41,9 +42,12 @@ def check_gradient(
 ) -> list[GradientCheck]:
     """Compares the gradient that `backward` generates with finite differences.
 
-    net: OperatorDef, NetDef or builder; inputs: blob -> array (float32 ones are checked in float64). `wrt`: the blobs to check (default: every float input that
-    gets a gradient); `outputs`: the blobs whose random weighted sum is differentiated (default: all float outputs that nothing in the
-    net reads and that take part in the gradient). A five-point formula at two step sizes tells kinks: where the two disagree the direction is drawn again.
+    net: OperatorDef, NetDef or builder; inputs: blob -> array (float32 ones are checked in float64). `wrt`: the blobs
+    to check (default: every float input that
+    gets a gradient); `outputs`: the blobs whose random weighted sum is differentiated (default: all float outputs
+    that nothing in the
+    net reads and that take part in the gradient). A five-point formula at two step sizes tells kinks: where the two
+    disagree the direction is drawn again.
     One result a blob; `ok` means a relative error of at most `tolerance`.
     """
     definition = NetDef(name="check", op=(net,)) if isinstance(net, OperatorDef) else definition_of(net)
@@ -57,7 +61,7 @@ def check_gradient(
     ops, gradients = backward(definition.op, {name: name + SEED_SUFFIX for name in wanted})
     for name, weight in weights.items():
         workspace.feed(name + SEED_SUFFIX, weight)
-    BoundNet(NetDef(name="check_gradient", op=ops), workspace).run()
+    BoundNet(NetDef(name="check_gradient", op=tuple(ops)), workspace).run()
     blobs = list(wrt) if wrt is not None else [n for n, v in start.items() if _is_float(v) and n in gradients]
     found = []
     for blob in blobs:
@@ -75,7 +79,14 @@ def check_gradient(
 
 
 def _compare(
-    blob: str, at: np.ndarray, exact: np.ndarray, loss: Any, rng: np.random.Generator, directions: int, step: float, tolerance: float
+    blob: str,
+    at: np.ndarray,
+    exact: np.ndarray,
+    loss: Any,
+    rng: np.random.Generator,
+    directions: int,
+    step: float,
+    tolerance: float,
 ) -> GradientCheck:
     worst = GradientCheck(blob, 0.0, 0.0, 0.0, True)
     for _ in range(directions):
@@ -94,7 +105,10 @@ def _compare(
 
 
 def _derivative(loss: Any, at: np.ndarray, direction: np.ndarray, h: float) -> float:
-    far, near = (loss(at + 2 * h * direction) - loss(at - 2 * h * direction)), (loss(at + h * direction) - loss(at - h * direction))
+    far, near = (
+        (loss(at + 2 * h * direction) - loss(at - 2 * h * direction)),
+        (loss(at + h * direction) - loss(at - h * direction)),
+    )
     return float((8 * near - far) / (12 * h))
 
 

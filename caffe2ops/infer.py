@@ -39,7 +39,8 @@ Dim = Union[int, Unknown]
 
 
 class TensorSpec:
-    """Dtype and shape of a tensor, each possibly unknown. `dtype` is None where it is unknown, and for blobs that hold no tensor."""
+    """Dtype and shape of a tensor, each possibly unknown. `dtype` is None where it is unknown, and for blobs that
+    hold no tensor."""
 
     __slots__ = ("_shape", "dtype")
 
@@ -90,7 +91,8 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of an operator takes: floating point operations, bytes read and written; None where a shape is unknown."""
+    """What one run of an operator takes: floating point operations, bytes read and written; None where a shape is
+    unknown."""
 
     flops: int | None = 0
     bytes_read: int | None = 0

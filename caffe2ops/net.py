@@ -1,7 +1,9 @@
 """Bound nets: a NetDef whose operators hold their blobs, arguments and buffers, and run in order.
 
-The first run goes operator by operator with all checks. From the second on, operators that have a short cut (`Operator.bind`) and
-whose arrays only such operators write run as bare calls on those arrays, for as long as nobody replaces one of the arrays: a blob
+The first run goes operator by operator with all checks. From the second on, operators that have a short cut
+(`Operator.bind`) and
+whose arrays only such operators write run as bare calls on those arrays, for as long as nobody replaces one of the
+arrays: a blob
 tells the nets that watch it, and the next run settles anew.
 """
 
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
     from caffe2ops.workspace import Blob, Workspace
 
 # Net types of Caffe2. All run in order here: independent chains on threads were measured not to help a Python engine.
-NET_TYPES = frozenset(
-    "simple dag async_dag async_polling async_scheduling async_simple parallel prof_dag singlethread_async simple_refcount rnn".split()
-)
+# fmt: off
+NET_TYPES = frozenset((
+    "simple", "simple_refcount", "dag", "prof_dag", "async_dag", "async_polling", "async_scheduling", "async_simple",
+    "singlethread_async", "parallel", "rnn",
+))
+# fmt: on
 
 
 class Observer(Protocol):
@@ -41,12 +46,16 @@ class Observer(Protocol):
 class BoundNet:
     """A net bound to a workspace; made by `Workspace.create`. `run()` runs it, as often as you like."""
 
-    def __init__(self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None, *, named: bool = True):
+    def __init__(
+        self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None, *, named: bool = True
+    ):
         self.definition, self.workspace = definition, workspace
         self.name = definition.name if named else None
         self.observers: list[Observer] = []
         if definition.type and definition.type not in NET_TYPES:
-            raise ValueError(f"net {definition.name!r}: unknown type {definition.type!r}{did_you_mean(definition.type, NET_TYPES)}")
+            raise ValueError(
+                f"net {definition.name!r}: unknown type {definition.type!r}{did_you_mean(definition.type, NET_TYPES)}"
+            )
         if definition.external_input:
             self._check_sources()
         self.operators: list[Operator] = []
@@ -74,7 +83,9 @@ class BoundNet:
         missing = [name for name in definition.external_output if name not in known]
         if missing:
             names = ", ".join(map(repr, missing))
-            raise ValueError(f"net {definition.name!r}: external output {names} is never written{did_you_mean(missing[0], known)}")
+            raise ValueError(
+                f"net {definition.name!r}: external output {names} is never written{did_you_mean(missing[0], known)}"
+            )
 
     def _create(self, index: int, op_def: OperatorDef, device: DeviceOption | None) -> Operator:
         workspace = self.workspace
@@ -231,7 +242,14 @@ class Timing:
             return []
         total = sum(map(sum, self.seconds.values())) or 1.0
         return [
-            (i, op.type, op.op_def.output[0] if op.op_def.output else "", 1e3 * sum(s) / len(s), 1e3 * min(s), sum(s) / total)
+            (
+                i,
+                op.type,
+                op.op_def.output[0] if op.op_def.output else "",
+                1e3 * sum(s) / len(s),
+                1e3 * min(s),
+                sum(s) / total,
+            )
             for i, op in enumerate(self._net.operators)
             if (s := self.seconds.get(i))
         ]

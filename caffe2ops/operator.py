@@ -1,10 +1,10 @@
-"""The Operator base class: one subclass (or row) holds contract, arguments, inference, kernels, gradient and doc of an operator."""
+"""The Operator base class: a subclass (or row) holds contract, arguments, inference, kernels, gradient and doc."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-import warnings
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,13 +14,16 @@ import numpy as np
 
 from caffe2ops import contract as contracts
 from caffe2ops import registry
-from caffe2ops.defs import Argument, NetDef, OperatorDef, TensorProto
-from caffe2ops.errors import SchemaError, UnknownShape, did_you_mean
+from caffe2ops.args import ARG_TYPES, REQUIRED, read_args
+from caffe2ops.args import Arg as Arg
+from caffe2ops.args import ArgSpec as ArgSpec
+from caffe2ops.defs import OperatorDef
+from caffe2ops.errors import UnknownShape
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.schema import ArgSchema, OpSchema, PortSchema
 
 if TYPE_CHECKING:
-    from caffe2ops.gradient import GradientMaker
+    from caffe2ops.gradient_rules import GradientMaker
     from caffe2ops.workspace import Blob, Workspace
 
 Array = Any  # a numpy.ndarray or cupy.ndarray
@@ -28,7 +31,7 @@ Step = Callable[[], Any]
 
 
 class NonGradient(Enum):
-    """Why an operator has no gradient, where that is said explicitly; an operator that says nothing has none registered."""
+    """Why an operator has no gradient, where it says so; one that says nothing has none registered."""
 
     NO_GRADIENT = "has no gradient: nothing flows back through it"
     FORBIDDEN = "must not be asked for a gradient"
@@ -36,107 +39,6 @@ class NonGradient(Enum):
 
 
 NO_GRADIENT, FORBIDDEN, NOT_YET = NonGradient
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, float) and not value.is_integer():
-        raise TypeError
-    return int(value) if isinstance(value, (int, float, np.integer)) else _refuse()
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float, np.number)) else _refuse()
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else value.decode() if isinstance(value, bytes) else _refuse()
-
-
-def _bytes(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value) if isinstance(value, bytes) else _refuse()
-
-
-def _instance(kind: type) -> Callable[[Any], Any]:
-    return lambda value: value if isinstance(value, kind) else _refuse()
-
-
-def _listed(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    def listed(value: Any) -> list[Any]:
-        return [convert(v) for v in (value.tolist() if isinstance(value, np.ndarray) else _items(value))]
-
-    return listed
-
-
-def _items(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
-def _bulk(value: Any) -> np.ndarray:
-    return value if isinstance(value, np.ndarray) else np.asarray(_items(value))
-
-
-def _refuse() -> Any:
-    raise TypeError
-
-
-# fmt: off
-ARG_TYPES: dict[str, Callable[[Any], Any]] = {
-    "int": _integer, "float": _number, "bool": lambda value: bool(_integer(value)), "str": _text, "bytes": _bytes,
-    "NetDef": _instance(NetDef), "TensorProto": _instance(TensorProto), "np.ndarray": _bulk,
-}
-ARG_TYPES |= {f"list[{name}]": _listed(convert) for name, convert in ARG_TYPES.items() if name != "np.ndarray"}
-BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "ge": (">=", lambda v, b: v >= b), "gt": (">", lambda v, b: v > b),
-    "le": ("<=", lambda v, b: v <= b), "lt": ("<", lambda v, b: v < b),
-}
-# fmt: on
-REQUIRED: Any = object()
-
-
-class ArgSpec:
-    """A declared argument of an operator class; made by `Arg`."""
-
-    def __init__(self, default: Any, choices: tuple[Any, ...], doc: str, bounds: dict[str, Any]):
-        self.default, self.choices, self.doc, self.bounds = default, choices, doc, bounds
-        self.name = self.type = ""
-
-    @property
-    def required(self) -> bool:
-        return self.default is REQUIRED
-
-    def parse(self, value: Any, where: str) -> Any:
-        """The typed value. Raises SchemaError naming operator, argument, value and what was wanted."""
-        try:
-            parsed = ARG_TYPES[self.type](value)
-        except (TypeError, ValueError, UnicodeDecodeError):
-            raise SchemaError(f"{where}: {self.name} = {_brief(value)}, wants {self.type}") from None
-        for bound, limit in self.bounds.items():
-            sign, holds = BOUNDS[bound]
-            if not all(holds(v, limit) for v in _items(parsed)):
-                raise SchemaError(f"{where}: {self.name} = {_brief(value)}, wants {sign} {limit}")
-        if self.choices and any(v not in self.choices for v in _items(parsed)):
-            raise SchemaError(f"{where}: {self.name} = {_brief(value)}, wants {' or '.join(map(repr, self.choices))}")
-        return parsed
-
-
-def Arg(
-    default: Any = REQUIRED,
-    *,
-    ge: float | None = None,
-    gt: float | None = None,
-    le: float | None = None,
-    lt: float | None = None,
-    choices: Sequence[Any] = (),
-    doc: str = "",
-) -> Any:
-    """Declares an argument in the body of an Operator: `k: int = Arg(ge=1, doc="...")`. Without a default it is required."""
-    bounds = {name: limit for name, limit in dict(ge=ge, gt=gt, le=le, lt=lt).items() if limit is not None}
-    return ArgSpec(default, tuple(choices), doc, bounds)
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 @dataclass(frozen=True)
@@ -154,7 +56,8 @@ class Operator:
     """Base class of all operators. A subclass with a `contract` registers itself under its name.
 
     Class attributes: `contract` (see contract.py), `gradient` (a line, a NonGradient, or absent; or a classmethod
-    `make_gradient`), `docs` (input or output -> text), `inplace`, `inplace_enforced`, `arity`, `private`, `extension`, `engines` (engine ->
+    `make_gradient`), `docs` (input or output -> text), `inplace`, `inplace_enforced`, `arity`, `private`,
+    `extension`, `engines` (engine ->
     module that defines it, imported when asked for). Arguments are annotated attributes made by `Arg`.
     """
 
@@ -178,7 +81,9 @@ class Operator:
     run_cuda: Callable[..., Any]
     make_gradient: Callable[[GradientMaker], list[OperatorDef]]
 
-    def __init_subclass__(cls, *, type_name: str = "", engine: str = "", declared: Declared | None = None, **kwargs: Any):
+    def __init_subclass__(
+        cls, *, type_name: str = "", engine: str = "", declared: Declared | None = None, **kwargs: Any
+    ):
         super().__init_subclass__(**kwargs)
         cls._collect_args()
         if not cls.contract:
@@ -198,10 +103,14 @@ class Operator:
     def _collect_args(cls) -> None:
         own = {name: spec for name, spec in cls.__dict__.items() if isinstance(spec, ArgSpec)}
         for name, spec in own.items():
-            spec.name, spec.type = name, str(cls.__dict__.get("__annotations__", {}).get(name, ""))
+            spec.name, spec.type = name, str(inspect.get_annotations(cls).get(name, ""))
             if spec.type not in ARG_TYPES:
-                raise TypeError(f"{cls.__name__}.{name}: annotated {spec.type!r}, an Arg wants one of {', '.join(ARG_TYPES)}")
-        inherited = {name: spec for base in reversed(cls.__mro__[1:]) for name, spec in getattr(base, "arg_specs", {}).items()}
+                raise TypeError(
+                    f"{cls.__name__}.{name}: annotated {spec.type!r}, an Arg wants one of {', '.join(ARG_TYPES)}"
+                )
+        inherited = {
+            name: spec for base in reversed(cls.__mro__[1:]) for name, spec in getattr(base, "arg_specs", {}).items()
+        }
         cls.arg_specs = {**inherited, **own}
 
     def __init__(
@@ -221,27 +130,8 @@ class Operator:
         self.device = device
         self._signature: Any = None
         self.schema_of().verify(op_def)
-        self._read_args(op_def, strict)
-
-    def _read_args(self, op_def: OperatorDef, strict: bool) -> None:
-        where, specs = self.type, self.arg_specs
-        for name in op_def.args:
-            if name not in specs and name not in registry.COMMON_ARGS:
-                has = f"it has {', '.join(specs)}" if specs else "it has none"
-                text = f"{where} has no argument {name!r}{did_you_mean(name, specs)} ({has})"
-                if strict:
-                    raise SchemaError(text)
-                warnings.warn(text, stacklevel=6)
-        for name, spec in specs.items():
-            value = op_def.args.get(name, REQUIRED)
-            if isinstance(value, (Argument, tuple)) and (isinstance(value, Argument) or any(isinstance(v, Argument) for v in value)):
-                value = _verbatim(value, spec, where)
-            if value is not REQUIRED and not (isinstance(value, tuple) and not value and not spec.type.startswith(("list", "np"))):
-                setattr(self, name, spec.parse(value, where))
-            elif spec.required:
-                raise SchemaError(f"{where}: argument {name} is missing, wants {spec.type} ({self.declared})")
-            else:
-                setattr(self, name, list(spec.default) if isinstance(spec.default, (list, tuple)) else spec.default)
+        for name, value in read_args(op_def, self.arg_specs, self.type, strict).items():
+            setattr(self, name, value)
 
     # --- what the engine asks ---
 
@@ -286,7 +176,12 @@ class Operator:
             cost = self.cost(tuple(inputs), tuple(outputs))
         except UnknownShape:
             return Cost(None, None, None)
-        return Cost(*(v if isinstance(v, (int, np.integer)) else None for v in (cost.flops, cost.bytes_read, cost.bytes_written)))
+        return Cost(
+            *(
+                v if isinstance(v, (int, np.integer)) else None
+                for v in (cost.flops, cost.bytes_read, cost.bytes_written)
+            )
+        )
 
     # --- what a subclass may override ---
 
@@ -295,22 +190,29 @@ class Operator:
         raise NotImplementedError
 
     def cost(self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Cost:
-        """Floating point operations and bytes of one run; by default each byte is moved once and nothing is computed."""
+        """Floating point operations and bytes of one run; by default each byte is moved once and nothing is
+        computed."""
         return Cost(0, sum(s.nbytes for s in inputs), sum(s.nbytes for s in outputs))
 
     def bind(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> Step | None:
-        """A call without arguments that computes exactly these arrays anew, for operators whose output shapes follow from
+        """A call without arguments that computes exactly these arrays anew, for operators whose output shapes follow
+        from
         the input shapes alone; None where there is no such short cut."""
         return None
 
     # --- what kernels use ---
 
     def out(self, i: int, shape: Sequence[int], dtype: Any) -> Array:
-        """A buffer for output i: the array its blob holds where shape and dtype fit, else a fresh one (contents undefined)."""
+        """A buffer for output i: the array its blob holds where shape and dtype fit, else a fresh one (contents
+        undefined)."""
         shape = tuple(shape)
         if i < len(self.outputs):
             held = self.outputs[i].value
-            if getattr(held, "shape", None) == shape and held.dtype == dtype and isinstance(held, registry.array_type(self.device)):
+            if (
+                getattr(held, "shape", None) == shape
+                and held.dtype == dtype
+                and isinstance(held, registry.array_type(self.device))
+            ):
                 return held
         return registry.array_module(self.device).empty(shape, dtype)
 
@@ -319,18 +221,6 @@ class Operator:
         """The random seed of the device option, None where none is given."""
         option = self.op_def.device_option
         return option.random_seed if option is not None and "random_seed" in option.model_fields_set else None
-
-
-def _verbatim(value: Argument | tuple[Argument, ...], spec: ArgSpec, where: str) -> Any:
-    """The field that an argument's type asks for, of an argument with several fields or written several times alike."""
-    several = value if isinstance(value, tuple) else (value,)
-    if any(other != several[0] for other in several[1:]):
-        raise SchemaError(f"{where}: argument {spec.name} is given {len(several)} times with different values")
-    fields = {"int": "i", "bool": "i", "float": "f", "str": "s", "bytes": "s", "NetDef": "n", "TensorProto": "t"}
-    lists = {"int": "ints", "float": "floats", "str": "strings", "bytes": "strings", "NetDef": "nets", "TensorProto": "tensors"}
-    kind = spec.type[5:-1] if spec.type.startswith("list") else ""
-    found = getattr(several[0], lists.get(kind, "floats") if kind or spec.type == "np.ndarray" else fields[spec.type])
-    return REQUIRED if found is None else found
 
 
 def _build_schema(cls: type[Operator]) -> OpSchema:
@@ -355,7 +245,13 @@ def _build_schema(cls: type[Operator]) -> OpSchema:
         arity=tuple(cls.arity),
         args=tuple(
             ArgSchema(
-                name=s.name, type=s.type, required=s.required, default=plain(s.default), choices=s.choices, doc=s.doc, **s.bounds
+                name=s.name,
+                type=s.type,
+                required=s.required,
+                default=plain(s.default),
+                choices=s.choices,
+                doc=s.doc,
+                **s.bounds,
             )
             for s in cls.arg_specs.values()
         ),
@@ -378,4 +274,5 @@ def row(name: str, doc: str, base: type[Operator], depth: int = 1, **members: An
     frame = sys._getframe(depth)
     declared = Declared(frame.f_code.co_filename, frame.f_lineno)
     members.update(__doc__=doc, __module__=frame.f_globals["__name__"], __qualname__=name)
-    return type(base)(name, (base,), members, declared=declared)
+    made: type[Operator] = types.new_class(name, (base,), {"declared": declared}, lambda body: body.update(members))
+    return made

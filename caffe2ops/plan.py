@@ -20,8 +20,10 @@ Stop = Callable[[], bool]
 def run_plan(plan: PlanDef, workspace: Workspace) -> None:
     """Creates the nets of a plan and runs its steps in order.
 
-    A step runs its networks, or its substeps, `num_iter` times, or until `should_stop_blob` (a bool tensor of one element) holds true after a
-    network or substep; with neither, once. Raises what the nets raise, and ValueError for a step that is not well formed.
+    A step runs its networks, or its substeps, `num_iter` times, or until `should_stop_blob` (a bool tensor of one
+    element) holds true after a
+    network or substep; with neither, once. Raises what the nets raise, and ValueError for a step that is not well
+    formed.
     """
     for net in plan.network:
         workspace.create(net, overwrite=True)
@@ -76,7 +78,9 @@ def _iterate(step: ExecutionStep, workspace: Workspace, done: set[int], stopped:
             time.sleep(max(0.0, step.run_every_ms / 1e3 - (time.monotonic() - started)))
 
 
-def _guarded(step: ExecutionStep, workspace: Workspace, done: set[int], stopped: Stop, failed: list[bool]) -> Callable[[], None]:
+def _guarded(
+    step: ExecutionStep, workspace: Workspace, done: set[int], stopped: Stop, failed: list[bool]
+) -> Callable[[], None]:
     def run() -> None:
         try:
             _run_step(step, workspace, done, stopped)
@@ -102,6 +106,10 @@ def _should_stop(step: ExecutionStep, workspace: Workspace) -> bool:
     blob = workspace.find(step.should_stop_blob)
     value = None if blob is None else blob.value
     if not isinstance(value, np.ndarray) or value.dtype != bool or value.size != 1:
-        held = "nothing" if value is None else f"{getattr(value, 'dtype', type(value).__name__)}{getattr(value, 'shape', '')}"
+        held = (
+            "nothing"
+            if value is None
+            else f"{getattr(value, 'dtype', type(value).__name__)}{getattr(value, 'shape', '')}"
+        )
         raise ValueError(f"step {step.name!r}: should_stop_blob {step.should_stop_blob!r} holds {held}, wants one bool")
     return bool(value.reshape(()))

@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "caffe2ops.operators"
 DEVICES: dict[int, str] = {DeviceType.CPU: "cpu", DeviceType.CUDA: "cuda"}
-# Arguments that Caffe2's front end and other back ends put on any operator; they carry no meaning here.
-COMMON_ARGS = frozenset(
-    """order engine exhaustive_search cudnn_exhaustive_search enable_tensor_core ws_nbytes_limit deterministic shared_buffer
-    init_params net_pos broadcast_to_test data_format_hint _in_place debug_name onnxifi_blacklist_ops""".split()
-)
-
 _classes: dict[tuple[str, str], type[Operator]] = {}  # (type, engine) -> class
 _loaded = False
 
@@ -61,7 +55,9 @@ def load_all() -> None:
         try:
             entry.load()
         except Exception as error:
-            warnings.warn(f"plug-in {entry.name} ({entry.value}) was left out: {type(error).__name__}: {error}", stacklevel=2)
+            warnings.warn(
+                f"plug-in {entry.name} ({entry.value}) was left out: {type(error).__name__}: {error}", stacklevel=2
+            )
 
 
 def types() -> list[str]:
@@ -96,7 +92,9 @@ def lookup(type_name: str, device: str = "cpu", engines: Sequence[str] = ()) -> 
             try:
                 importlib.import_module(default.engines[engine])
             except ImportError as error:
-                raise UnknownOperator(f"{type_name}: engine {engine} needs a package that is not here: {error}") from error
+                raise UnknownOperator(
+                    f"{type_name}: engine {engine} needs a package that is not here: {error}"
+                ) from error
         found = _classes.get((type_name, engine))
         if found is not None and hasattr(found, f"run_{device}"):
             return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,8 @@ from caffe2ops.errors import SchemaError
 
 
 class PortSchema(BaseModel):
-    """An input or output: `dims` is None where any shape will do (input) or where it has the shape of the input it names."""
+    """An input or output: `dims` is None where any shape will do (input) or where it has the shape of the input it
+    names."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -34,14 +35,15 @@ class ArgSchema(BaseModel):
     gt: float | None = None
     le: float | None = None
     lt: float | None = None
-    choices: tuple[Union[str, int], ...] = ()
+    choices: tuple[str | int, ...] = ()
     doc: str = ""
 
 
 class OpSchema(BaseModel):
     """The contract of an operator type, as Caffe2's OpSchema has it and more.
 
-    `inputs`/`outputs` name the ports; `arity` lists the allowed (inputs, outputs) counts where bounds alone don't say it;
+    `inputs`/`outputs` name the ports; `arity` lists the allowed (inputs, outputs) counts where bounds alone don't say
+    it;
     `inplace` the (input, output) pairs that may share a blob ("any", "one_to_one" for all of a kind), `inplace_enforced` those
     that must; `gradient` the gradient line or the kind of none; `source` where it is declared.
     """
@@ -58,7 +60,7 @@ class OpSchema(BaseModel):
     max_output: int | None
     arity: tuple[tuple[int, int], ...] = ()
     args: tuple[ArgSchema, ...] = ()
-    inplace: Union[tuple[tuple[int, int], ...], str] = ()
+    inplace: tuple[tuple[int, int], ...] | str = ()
     inplace_enforced: tuple[tuple[int, int], ...] = ()
     gradient: str | None = None
     devices: tuple[str, ...] = ()
@@ -77,14 +79,20 @@ class OpSchema(BaseModel):
             if n < least or (most is not None and n > most):
                 wanted = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
                 names = ", ".join(port.name for port in ports)
-                raise SchemaError(f"{self.type}: has {n} {what}{'s' * (n != 1)}, wants {wanted}{f' ({names})' if names else ''}")
+                raise SchemaError(
+                    f"{self.type}: has {n} {what}{'s' * (n != 1)}, wants {wanted}{f' ({names})' if names else ''}"
+                )
         if self.arity and (n_in, n_out) not in self.arity:
             pairs = " or ".join(f"{i} and {o}" for i, o in self.arity)
             raise SchemaError(f"{self.type}: has {n_in} inputs and {n_out} outputs, wants {pairs}")
         for i, name in enumerate(op.input):
             for j in (j for j, out in enumerate(op.output) if out == name):
-                if not self.may_share(i, j) and not any(self.may_share(k, j) for k, n in enumerate(op.input) if n == name):
-                    raise SchemaError(f"{self.type}: output {j} is input {i} ({name!r}), which may not be computed in place")
+                if not self.may_share(i, j) and not any(
+                    self.may_share(k, j) for k, n in enumerate(op.input) if n == name
+                ):
+                    raise SchemaError(
+                        f"{self.type}: output {j} is input {i} ({name!r}), which may not be computed in place"
+                    )
         for i, j in self.inplace_enforced:
             if i < n_in and j < n_out and op.input[i] != op.output[j]:
                 raise SchemaError(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class Blob:
-    """A named place for a value: an array on either device, a QTensor, bytes (a string), or any object (an opaque handle).
+    """A named place for a value: an array on either device, a QTensor, bytes (a string), or any object (an opaque
+    handle).
 
     None means that nothing has been written yet. Whoever replaces the value calls `set`, so that nets which run on the
     arrays themselves notice.
@@ -78,8 +79,10 @@ def describe(value: Any) -> str:
 class Workspace:
     """Blobs, and nets bound to them.
 
-    `parent`: blobs that are not here are looked up there. `root`: the folder in which operators that touch files may do so (refused
-    without one). `seed`: makes operators without a random seed of their own reproducible. `engines`: preferred engines, by
+    `parent`: blobs that are not here are looked up there. `root`: the folder in which operators that touch files may
+    do so (refused
+    without one). `seed`: makes operators without a random seed of their own reproducible. `engines`: preferred
+    engines, by
     operator type or for all ("*").
     """
 
@@ -92,8 +95,9 @@ class Workspace:
         engines: Mapping[str, Sequence[str]] | None = None,
     ):
         self.parent = parent
-        self.root = Path(root).resolve() if root is not None else parent.root if parent else None
-        self.engines = dict(engines) if engines is not None else dict(parent.engines) if parent else {}
+        self.root: Path | None = Path(root).resolve() if root is not None else parent.root if parent else None
+        inherited: Mapping[str, Sequence[str]] = parent.engines if parent else {}
+        self.engines: dict[str, Sequence[str]] = dict(inherited if engines is None else engines)
         self.seeds = np.random.SeedSequence(seed)
         self._blobs: dict[str, Blob] = {}
         self._nets: dict[str, BoundNet] = {}
@@ -133,9 +137,11 @@ class Workspace:
     def feed(self, name: str, value: Any, device: DeviceOption | None = None) -> None:
         """Puts a copy of a value into a blob.
 
-        Arrays keep dtype and shape (uint32, uint64 and complex are refused: Caffe2 has no such tensors); an array of str or
-        bytes becomes a string tensor. str and bytes become a string blob. Python numbers and lists become float32 or int64.
-        Other objects are kept as they are (opaque handles). `device`: where an array is put, the CPU if not given.
+        Arrays keep dtype and shape (uint32, uint64 and complex are refused: Caffe2 has no such tensors); an array of
+        str or
+        bytes becomes a string tensor. str and bytes become a string blob. Python numbers and lists become float32 or
+        int64.
+        Other objects are kept as they are (opaque handles). `device`: where an array is put, else the CPU.
         """
         blob = self.blob(name)
         if isinstance(value, (str, bytes)):
@@ -179,13 +185,13 @@ class Workspace:
     def create(self, net: Any, *, overwrite: bool = False, device: DeviceOption | None = None) -> BoundNet:
         """Binds a net (NetDef or builder) to this workspace. `device` runs all of it there, whatever the net says.
 
-        Raises ValueError where a net of that name exists, unless `overwrite`; OperatorError for what is wrong in the net.
+        Raises ValueError where a net of that name exists, unless `overwrite`; OperatorError for what is wrong in it.
         """
         from caffe2ops.net import BoundNet
 
         definition = definition_of(net)
         if definition.name in self._nets and not overwrite:
-            raise ValueError(f"net {definition.name!r} exists in the workspace; give it another name or say overwrite=True")
+            raise ValueError(f"net {definition.name!r} exists in the workspace: rename it or say overwrite=True")
         bound = BoundNet(definition, self, device)
         self._nets[definition.name] = bound
         return bound
@@ -232,7 +238,7 @@ class Workspace:
         """
         text = name.decode() if isinstance(name, bytes) else name
         if self.root is None:
-            raise PermissionError(f"file {text!r}: this workspace was given no root folder, so its operators touch no files")
+            raise PermissionError(f"file {text!r}: operators touch no files in a workspace without a root folder")
         path = (self.root / text).resolve()
         if not path.is_relative_to(self.root):
             raise PermissionError(f"file {text!r} lies outside the root folder of the workspace")

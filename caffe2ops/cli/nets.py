@@ -1,0 +1,159 @@
+"""What the commands share: finding nets on disk, reading feeds, and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from caffe2ops import formats
+from caffe2ops.defs import DeviceOption, DeviceType, NetDef
+from caffe2ops.workspace import Workspace
+
+console = Console()
+
+
+@dataclass
+class Model:
+    """A net to run, the nets that make its parameters, and parameters that come as arrays."""
+
+    net: NetDef
+    init: list[NetDef] = field(default_factory=list)
+    blobs: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    def prepare(self, device: DeviceOption | None = None, root: Path | None = None) -> Workspace:
+        """A workspace with the parameters in it."""
+        workspace = Workspace(root=root)
+        for name, value in self.blobs.items():
+            workspace.feed(name, value, device)
+        for net in self.init:
+            workspace.run(net, device=device)
+        return workspace
+
+    def expected(self, workspace: Workspace) -> list[str]:
+        """The blobs that must be fed: those that are read before they are written and that the parameters don't hold."""
+        written: set[str] = set()
+        wanted: dict[str, None] = {}
+        for op in self.net.op:
+            wanted.update(dict.fromkeys(n for n in op.input if n not in written and not workspace.has(n)))
+            written.update(op.output)
+        return list(wanted)
+
+    def fetched(self) -> list[str]:
+        """The outputs: those declared, else what is written and never read."""
+        if self.outputs or self.net.external_output:
+            return list(self.outputs or self.net.external_output)
+        read = {name for op in self.net.op for name in op.input}
+        return list(dict.fromkeys(n for op in self.net.op for n in op.output if n not in read))
+
+
+def open_model(path: Path, init: list[Path]) -> Model:
+    """The model of a predict net, a predictor export, or a folder with an init/predict pair."""
+    if path.is_dir():
+        predict, found = _pair(path)
+        return open_model(predict, [*init, *([] if init else found)])
+    loaded = formats.load(path)
+    inits = [load_net(p) for p in init]
+    if isinstance(loaded, formats.PredictorExport):
+        return Model(loaded.predict_net, [*loaded.init_nets, *inits], dict(loaded.blobs), loaded.inputs, loaded.outputs)
+    if not isinstance(loaded, NetDef):
+        raise ValueError(f"{path}: holds a {type(loaded).__name__}, wants a net or a predictor export")
+    return Model(loaded, inits)
+
+
+def load_net(path: Path) -> NetDef:
+    """The net in a file. Raises ValueError where the file holds something else."""
+    loaded = formats.load(path)
+    if not isinstance(loaded, NetDef):
+        raise ValueError(f"{path}: holds a {type(loaded).__name__}, wants a net")
+    return loaded
+
+
+def _pair(folder: Path) -> tuple[Path, list[Path]]:
+    """The predict net and the init nets of a folder, told by their names."""
+    files = sorted(
+        p for p in folder.iterdir() if p.is_file() and p.suffix not in (".npz", ".npy", ".json", ".md", ".py")
+    )
+    init = [p for p in files if "init" in p.name.lower()]
+    predict = [p for p in files if p not in init and ("predict" in p.name.lower() or "deploy" in p.name.lower())]
+    if not predict:
+        predict = [p for p in files if p not in init]
+    if len(predict) != 1 or len(init) > 1:
+        names = ", ".join(p.name for p in files) or "nothing"
+        raise ValueError(
+            f"{folder}: wants one predict net and one init net by their names, holds {names}; name the files themselves"
+        )
+    return predict[0], init
+
+
+def read_feeds(files: list[Path], pairs: list[str]) -> dict[str, Any]:
+    """Feeds of .npz files (blob = name in the file) and NAME=VALUE pairs: a .npy file, a number, or numbers with commas."""
+    feeds: dict[str, Any] = {}
+    for file in files:
+        with np.load(file, allow_pickle=False) as archive:
+            feeds.update({name: archive[name] for name in archive.files})
+    for pair in pairs:
+        name, sign, value = pair.rpartition("=")
+        if not sign:
+            raise ValueError(f"--feed {pair}: wants NAME=FILE.npy or NAME=VALUE")
+        feeds[name] = _value(value)
+    return feeds
+
+
+def _value(text: str) -> Any:
+    if text.endswith(".npy"):
+        return np.load(text, allow_pickle=False)
+    try:
+        return np.asarray([int(part) for part in text.split(",")], np.int64)
+    except ValueError:
+        pass
+    try:
+        return np.asarray([float(part) for part in text.split(",")], np.float32)
+    except ValueError:
+        return text
+
+
+def device_option(text: str) -> DeviceOption | None:
+    """`cpu`, `cuda` or `cuda:N`; None for an empty text: as the net says."""
+    if not text:
+        return None
+    kind, _, number = text.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise ValueError(f"--device {text}: wants cpu, cuda or cuda:N")
+    return DeviceOption(device_type=DeviceType.CUDA if kind == "cuda" else DeviceType.CPU, device_id=int(number or 0))
+
+
+def shapes_of(pairs: list[str]) -> dict[str, Any]:
+    """NAME=1,3,224,224 pairs; `?` for a dim that is not known."""
+    shapes: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, dims = pair.rpartition("=")
+        try:
+            shapes[name] = [None if d.strip() == "?" else int(d) for d in dims.split(",") if d.strip()]
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise ValueError(f"--shape {pair}: wants NAME=1,3,224,224 (? for an unknown dim)")
+    return shapes
+
+
+def table(title: str, *columns: str) -> Table:
+    """A table whose columns ending in # hold numbers."""
+    made = Table(title=title, title_justify="left", header_style="bold", show_edge=False)
+    for column in columns:
+        made.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+    return made
+
+
+def human(number: float, unit: str = "") -> str:
+    """1234567 -> 1.23 M."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3g} {prefix}{unit}"
+    return f"{number:g} {unit}".rstrip()
