@@ -125,8 +125,8 @@ def _brief(value: Any) -> str:
 def read_args(op_def: OperatorDef, specs: Mapping[str, ArgSpec], where: str, strict: bool) -> dict[str, Any]:
     """The typed values of all declared arguments, defaults filled in.
 
-    An argument that is not declared raises SchemaError where `strict`, else it is warned of. Raises SchemaError for what
-    is missing or wrong.
+    An argument that is not declared raises SchemaError where `strict`, else it is warned of. Raises SchemaError for
+    what is missing or wrong.
     """
     for name in op_def.args:
         if name not in specs and name not in COMMON_ARGS:

@@ -5,7 +5,8 @@
     net.Softmax(hidden, "Y")
 
 Every registered operator type is a method: inputs, outputs (a name, a list of names, how many, or none to name it after
-the operator), arguments by name. It returns a reference to the output blob, a tuple of them for several. What an operator does not
+the operator), arguments by name. It returns a reference to the output blob, a tuple of them for several. What an
+operator does not
 accept (argument, count, in-place pair) is refused here. Building runs nothing.
 """
 

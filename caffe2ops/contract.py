@@ -178,11 +178,9 @@ def _show(shape: Any) -> str:
 
 @cache
 def _classes(text: str) -> tuple[np.dtype[Any], ...]:
+    """The dtypes that a text names; none where it names an input."""
     names = [name for part in text.split("|") for name in CLASSES.get(part, (part,))]
-    try:
-        return tuple(np.dtype(name) for name in names)
-    except TypeError:
-        return ()  # the dtype of an input that is unknown here
+    return tuple(np.dtype(name) for name in names) if set(names) <= set(CLASSES["any"]) else ()
 
 
 @cache
@@ -210,6 +208,5 @@ def _ports(text: str) -> tuple[Port, ...]:
         split = None if dims is None else tuple(dim for dim in re.split(r"[\s,]+", dims.strip()) if dim)
         ports.append(Port(found["name"], found["dtype"], split, bool(found["optional"]), bool(found["star"])))
         at = found.end() + 1
-        while at < len(text) and text[at] == " ":
-            at += 1
+        at += len(text[at:]) - len(text[at:].lstrip())
     return tuple(ports)

@@ -1,7 +1,10 @@
-"""The in-memory form of nets: frozen pydantic models, one for each message of schemas/caffe2.proto that nets are made of.
+"""The in-memory form of nets: frozen pydantic models, one for each message of schemas/caffe2.proto that nets are made
+of.
 
-Field names are the messages' own, with one exception: the repeated `arg` of an operator or net is a mapping `args` from name to
-value. A value has the Python type of the field it is stored in (see `Value`), bulk numbers are NumPy arrays. Which fields were
+Field names are the messages' own, with one exception: the repeated `arg` of an operator or net is a mapping `args`
+from name to
+value. A value has the Python type of the field it is stored in (see `Value`), bulk numbers are NumPy arrays. Which
+fields were
 written explicitly is kept (`model_fields_set`), so that a file can be written back as it was read.
 """
 
@@ -240,7 +243,8 @@ class DBReaderProto(Def):
 
 
 class Argument(Def):
-    """An argument in full, for the rare one whose value alone would not say how it was written: several fields set at once."""
+    """An argument in full, for the rare one whose value alone would not say how it was written: several fields set at
+    once."""
 
     f: float | None = None
     i: int | None = None
@@ -256,7 +260,8 @@ class Argument(Def):
 
 
 def _value(value: Any) -> Any:
-    """A value as the models keep it: bool and NumPy scalars as int or float, lists as tuples, arrays float32 or int64."""
+    """A value as the models keep it: bool and NumPy scalars as int or float, lists as tuples, arrays float32 or
+    int64."""
     if isinstance(value, (bool, np.bool_, np.integer)):
         return int(value)
     if isinstance(value, np.floating):
@@ -276,8 +281,10 @@ def _value(value: Any) -> Any:
     return value
 
 
-# What an argument can be: field f, i, s (str where it is UTF-8, else bytes), n, t; their lists (an empty list sets no field);
-# floats and ints in bulk as arrays; an Argument where one field does not say it all, several where the name stands twice.
+# What an argument can be: field f, i, s (str where it is UTF-8, else bytes), n, t; their lists (an empty list sets no
+# field);
+# floats and ints in bulk as arrays; an Argument where one field does not say it all, several where the name stands
+# twice.
 Value = Annotated[
     Union[
         int,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caffe2ops.defs import OperatorDef
 
 
 class OperatorError(RuntimeError):
@@ -14,24 +18,28 @@ class OperatorError(RuntimeError):
     """
 
     def __init__(
-        self, reason: str, op: object, inputs: tuple[str, ...] = (), net: str | None = None, index: int | None = None
+        self,
+        reason: str,
+        op: OperatorDef,
+        inputs: tuple[str, ...] = (),
+        net: str | None = None,
+        index: int | None = None,
     ):
         self.reason, self.op, self.inputs, self.net, self.index = reason, op, inputs, net, index
         super().__init__(reason)
 
     def __str__(self) -> str:
         op = self.op
-        name, debug = getattr(op, "name", ""), getattr(op, "debug_info", "")
-        where = f"{getattr(op, 'type', op)}{f' {name!r}' if name else ''}"
+        where = f"{op.type} {op.name!r}" if op.name else op.type
         if self.net is not None:
             where = f"net {self.net!r}, operator {self.index}, {where}"
         lines = [f"{where}: {self.reason}"]
         if self.inputs:
             lines.append(f"  inputs: {', '.join(self.inputs)}")
-        if getattr(op, "output", ()):
+        if op.output:
             lines.append(f"  outputs: {', '.join(op.output)}")
-        if debug:
-            lines.append(f"  debug info: {debug}")
+        if op.debug_info:
+            lines.append(f"  debug info: {op.debug_info}")
         return "\n".join(lines)
 
 

@@ -14,7 +14,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from caffe2ops import formats, registry
+from caffe2ops import registry
+from caffe2ops.formats import schemas as json_schemas
 from caffe2ops.operator import Operator
 from caffe2ops.schema import ArgSchema, OpSchema
 
@@ -35,7 +36,7 @@ def families() -> dict[str, list[type[Operator]]]:
 
 def files() -> dict[Path, str]:
     """Every generated file with its text."""
-    made = {ROOT / "schemas" / name: text for name, text in formats.json_schemas().items()}
+    made = {ROOT / "schemas" / name: text for name, text in json_schemas.files().items()}
     for family, members in families().items():
         schemas = [cls.schema_of() for cls in members]
         dumped = {s.type: s.model_dump(mode="json", exclude_defaults=True) for s in schemas}
@@ -121,8 +122,8 @@ def stubs() -> str:
         one = schema.min_output == schema.max_output == 1
         result = "BlobRef" if one else "tuple[BlobRef, ...]" if schema.min_output > 1 else "Any"
         lines.append(
-            f"    def {schema.type}(self, inputs: str | Sequence[str] = ..., outputs: str | Sequence[str] | int | None = ..., "
-            f"*{args}, {common}) -> {result}: ..."
+            f"    def {schema.type}(self, inputs: str | Sequence[str] = ..., "
+            f"outputs: str | Sequence[str] | int | None = ..., *{args}, {common}) -> {result}: ..."
         )
     return "\n".join(lines) + "\n"
 

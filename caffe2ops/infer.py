@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
-Dim = Union[int, Unknown]
+Dim = int | Unknown
 
 
 class TensorSpec:

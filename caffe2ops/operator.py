@@ -228,6 +228,8 @@ def _build_schema(cls: type[Operator]) -> OpSchema:
         return tuple(PortSchema(**vars(port), doc=cls.docs.get(port.name, "")) for port in of)
 
     def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return list(value)
         return None if value is REQUIRED or isinstance(value, np.ndarray) else value
 
     (min_in, max_in), (min_out, max_out) = cls.parsed.counts(cls.parsed.inputs), cls.parsed.counts(cls.parsed.outputs)

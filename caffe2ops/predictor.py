@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caffe2ops.defs import DeviceOption, NetDef
 from caffe2ops.errors import did_you_mean
 from caffe2ops.workspace import Workspace, definition_of
 
+if TYPE_CHECKING:
+    from caffe2ops.formats import PredictorExport
+
 
 class Predictor:
     """Runs a predict net.
 
-    `init` gives the parameters: a NetDef that makes them, a mapping from name to array, or None. `run({name:
-    array})`, or a sequence in the
-    order of `inputs`, gives `{name: array}` for the external outputs. The inputs are the external inputs that `init`
-    does not make.
+    `init` gives the parameters: a NetDef that makes them, a mapping from name to array, or None. `run({name: array})`,
+    or a sequence in the order of `inputs`, gives `{name: array}` for the outputs. The inputs are the external inputs
+    that `init` does not make.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class Predictor:
         *,
         device: DeviceOption | None = None,
         workspace: Workspace | None = None,
+        outputs: Sequence[str] = (),
     ):
         self.workspace = workspace or Workspace()
         self.definition = definition_of(net)
@@ -35,42 +38,63 @@ class Predictor:
                 self.workspace.feed(name, value, device)
         elif init is not None:
             self.workspace.run(init, device=device)
-        written: set[str] = set()
-        needed: list[str] = []
-        for op in self.definition.op:
-            needed += [name for name in op.input if name not in written]
-            written.update(op.output)
-        externals = self.definition.external_input or tuple(dict.fromkeys(needed))
+        read = dict.fromkeys(read_first(self.definition))
+        externals = self.definition.external_input or tuple(read)
         self.inputs = tuple(name for name in externals if not self.workspace.has(name))
-        self.outputs = self.definition.external_output or (self.definition.op[-1].output if self.definition.op else ())
+        self._wanted = tuple(name for name in self.inputs if name in read)
+        self.outputs = tuple(outputs) or self.definition.external_output or last_written(self.definition)
         for name in self.inputs:
             self.workspace.blob(name)
         self.net = self.workspace.create(self.definition, device=device, overwrite=True)
 
+    @classmethod
+    def of_export(cls, export: PredictorExport, device: DeviceOption | None = None) -> Predictor:
+        """The predictor that a predictor file holds (what `load` gives for one)."""
+        workspace = Workspace()
+        workspace.run(global_init(export), device=device)
+        return cls(export.blobs, export.net(), device=device, workspace=workspace, outputs=export.outputs)
+
     def run(self, feeds: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
-        """Feeds, runs, and fetches the external outputs. Raises ValueError for an input that is missing or not the
-        net's."""
+        """Feeds, runs, and fetches the outputs. Raises ValueError for an input that is missing or not the net's."""
+        takes = f"the net takes {', '.join(self.inputs) or 'none'}"
         if not isinstance(feeds, Mapping):
             if len(feeds) > len(self.inputs):
-                raise ValueError(
-                    f"{len(feeds)} inputs given, the net takes {len(self.inputs)}: {', '.join(self.inputs)}"
-                )
+                raise ValueError(f"{len(feeds)} inputs given, {takes}")
             feeds = dict(zip(self.inputs, feeds))
         for name in feeds:
             if name not in self.inputs and name not in self.definition.external_input:
-                raise ValueError(
-                    f"{name!r} is no input of the net, it takes {', '.join(self.inputs)}{did_you_mean(name, self.inputs)}"
-                )
+                raise ValueError(f"{name!r} is no input, {takes}{did_you_mean(name, self.inputs)}")
         for name, value in feeds.items():
             self.workspace.feed(name, value, self._device)
-        missing = [name for name in self.inputs if self.workspace.blob(name).value is None]
-        used = {name for op in self.definition.op for name in op.input}
-        missing = [name for name in missing if name in used]
+        missing = [name for name in self._wanted if self.workspace.blob(name).value is None]
         if missing:
-            raise ValueError(
-                f"input {', '.join(map(repr, missing))} was not given; the net takes {', '.join(self.inputs)}"
-            )
+            raise ValueError(f"input {', '.join(map(repr, missing))} was not given; {takes}")
         self.net.run()
         return {name: self.workspace.fetch(name) for name in self.outputs}
 
     __call__ = run
+
+
+def read_first(net: NetDef) -> list[str]:
+    """The blobs that a net reads before it writes them, in order of first use."""
+    written: set[str] = set()
+    found: dict[str, None] = {}
+    for op in net.op:
+        found.update(dict.fromkeys(name for name in op.input if name not in written))
+        written.update(op.output)
+    return list(found)
+
+
+def last_written(net: NetDef) -> tuple[str, ...]:
+    """The blobs that a net writes and never reads."""
+    read = {name for op in net.op for name in op.input}
+    return tuple(dict.fromkeys(name for op in net.op for name in op.output if name not in read))
+
+
+def global_init(export: PredictorExport) -> NetDef:
+    """The global init net of a predictor file, without the operators that load its blobs: those are in the export."""
+    from caffe2ops.formats.predictor import DBREADER, GLOBAL_INIT_NET
+
+    nets = {entry.key: entry.value for entry in export.meta.nets}
+    net = nets.get(GLOBAL_INIT_NET, NetDef())
+    return net.replace(op=tuple(op for op in net.op if DBREADER not in op.input))

@@ -41,11 +41,10 @@ def unregister(type_name: str, engine: str = "") -> None:
 
 
 def load_all() -> None:
-    """Imports every module of ops/ and every plug-in, once. A plug-in that fails to import is warned of and left out."""
+    """Imports every module of ops/ and every plug-in, once. One that does not import is left out with a warning."""
     global _loaded
     if _loaded:
         return
-    _loaded = True
     from caffe2ops import ops
 
     for module in pkgutil.walk_packages(ops.__path__, ops.__name__ + "."):
@@ -58,6 +57,7 @@ def load_all() -> None:
             warnings.warn(
                 f"plug-in {entry.name} ({entry.value}) was left out: {type(error).__name__}: {error}", stacklevel=2
             )
+    _loaded = True
 
 
 def types() -> list[str]:
@@ -114,10 +114,10 @@ def create(
     preferences: Mapping[str, Sequence[str]] | None = None,
     strict: bool = False,
 ) -> Operator:
-    """An instance for a definition: on the device it names (else `device_option`, else the CPU), with its engine where there is one.
+    """An instance for a definition, on the device it names (else `device_option`, else the CPU).
 
-    Engines are tried in Caffe2's order: the definition's (comma separated), those preferred for the type in `preferences`,
-    those preferred for all under "*". Raises SchemaError (UnknownOperator is one).
+    Engines are tried in Caffe2's order: the definition's (comma separated), those preferred for the type in
+    `preferences`, those preferred for all under "*". Raises SchemaError (UnknownOperator is one).
     """
     option = op_def.device_option or device_option or DeviceOption()
     device = DEVICES.get(option.device_type)

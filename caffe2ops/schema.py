@@ -44,8 +44,8 @@ class OpSchema(BaseModel):
 
     `inputs`/`outputs` name the ports; `arity` lists the allowed (inputs, outputs) counts where bounds alone don't say
     it;
-    `inplace` the (input, output) pairs that may share a blob ("any", "one_to_one" for all of a kind), `inplace_enforced` those
-    that must; `gradient` the gradient line or the kind of none; `source` where it is declared.
+    `inplace` the (input, output) pairs that may share a blob ("any", "one_to_one" for all of a kind),
+    `inplace_enforced` those that must; `gradient` the gradient line or the kind of none; `source` where it is declared.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,7 +96,7 @@ class OpSchema(BaseModel):
         for i, j in self.inplace_enforced:
             if i < n_in and j < n_out and op.input[i] != op.output[j]:
                 raise SchemaError(
-                    f"{self.type}: output {j} ({op.output[j]!r}) must be input {i} ({op.input[i]!r}): it is updated in place"
+                    f"{self.type}: output {j} ({op.output[j]!r}) must be input {i} ({op.input[i]!r}): updated in place"
                 )
 
     def may_share(self, i: int, j: int) -> bool:

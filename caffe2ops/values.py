@@ -1,4 +1,5 @@
-"""How arrays and argument values look in JSON, which has no bytes, no NaN, no arrays of a dtype, and one kind of object.
+"""How arrays and argument values look in JSON, which has no bytes, no NaN, no arrays of a dtype, and one kind of
+object.
 
 bytes                {"base64": "..."}
 NaN, infinities      {"float": "nan"}, {"float": "inf"}, {"float": "-inf"}

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from caffe2ops import formats
 from caffe2ops.defs import DeviceOption, DeviceType, NetDef
+from caffe2ops.predictor import global_init, last_written, read_first
 from caffe2ops.workspace import Workspace
 
 console = Console()
@@ -37,20 +39,12 @@ class Model:
         return workspace
 
     def expected(self, workspace: Workspace) -> list[str]:
-        """The blobs that must be fed: those that are read before they are written and that the parameters don't hold."""
-        written: set[str] = set()
-        wanted: dict[str, None] = {}
-        for op in self.net.op:
-            wanted.update(dict.fromkeys(n for n in op.input if n not in written and not workspace.has(n)))
-            written.update(op.output)
-        return list(wanted)
+        """The blobs that must be fed: read before they are written, and not among the parameters."""
+        return [name for name in read_first(self.net) if not workspace.has(name)]
 
     def fetched(self) -> list[str]:
         """The outputs: those declared, else what is written and never read."""
-        if self.outputs or self.net.external_output:
-            return list(self.outputs or self.net.external_output)
-        read = {name for op in self.net.op for name in op.input}
-        return list(dict.fromkeys(n for op in self.net.op for n in op.output if n not in read))
+        return list(self.outputs or self.net.external_output or last_written(self.net))
 
 
 def open_model(path: Path, init: list[Path]) -> Model:
@@ -61,7 +55,7 @@ def open_model(path: Path, init: list[Path]) -> Model:
     loaded = formats.load(path)
     inits = [load_net(p) for p in init]
     if isinstance(loaded, formats.PredictorExport):
-        return Model(loaded.predict_net, [*loaded.init_nets, *inits], dict(loaded.blobs), loaded.inputs, loaded.outputs)
+        return Model(loaded.net(), [global_init(loaded), *inits], dict(loaded.blobs), loaded.inputs, loaded.outputs)
     if not isinstance(loaded, NetDef):
         raise ValueError(f"{path}: holds a {type(loaded).__name__}, wants a net or a predictor export")
     return Model(loaded, inits)
@@ -93,7 +87,7 @@ def _pair(folder: Path) -> tuple[Path, list[Path]]:
 
 
 def read_feeds(files: list[Path], pairs: list[str]) -> dict[str, Any]:
-    """Feeds of .npz files (blob = name in the file) and NAME=VALUE pairs: a .npy file, a number, or numbers with commas."""
+    """Feeds of .npz files (by the names in them) and NAME=VALUE pairs: a .npy file, a number, numbers with commas."""
     feeds: dict[str, Any] = {}
     for file in files:
         with np.load(file, allow_pickle=False) as archive:
@@ -145,7 +139,7 @@ def shapes_of(pairs: list[str]) -> dict[str, Any]:
 
 def table(title: str, *columns: str) -> Table:
     """A table whose columns ending in # hold numbers."""
-    made = Table(title=title, title_justify="left", header_style="bold", show_edge=False)
+    made = Table(title=title, min_width=len(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         made.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     return made

@@ -47,9 +47,8 @@ def main() -> None:
         verdict = "[green]right[/]" if answer == label else f"[red]is {label}[/]"
         panels.append(Panel(draw(image[0]), title=f"[bold]{answer}[/] {row[answer]:.1%}", subtitle=verdict, width=20))
     console.print(Columns(panels))
-    console.print(
-        f"{(answers == labels).sum()} of {len(labels)} digits right, by {predictor.definition.name!r} of {HERE.name}/predict_net.pb"
-    )
+    right = int((answers == labels).sum())
+    console.print(f"{right} of {len(labels)} right, says net {predictor.definition.name!r} of {HERE.name}/predict_net.pb")
 
 
 if __name__ == "__main__":

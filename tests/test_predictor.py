@@ -1,0 +1,58 @@
+"""Predictors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2ops import Net, NetDef, OperatorDef, Predictor
+
+W = np.array([[1.0, 2.0]], np.float32)
+X = np.array([[1.0, 1.0], [0.0, -1.0]], np.float32)
+
+
+def predict() -> NetDef:
+    net = Net("predict")
+    net.add_input("x", "w", "b", "unused")
+    net.FC(["x", "w", "b"], "y")
+    net.add_output("y")
+    return net.definition
+
+
+def init() -> NetDef:
+    fill = OperatorDef(type="GivenTensorFill", output="w", args={"shape": (1, 2), "values": (1.0, 2.0)})
+    return NetDef(op=(fill, OperatorDef(type="ConstantFill", output="b", args={"shape": (1,), "value": 0.5})))
+
+
+@pytest.mark.parametrize("parameters", [init(), {"w": W, "b": np.full(1, 0.5, np.float32)}], ids=["net", "arrays"])
+@pytest.mark.parametrize("feeds", [{"x": X}, [X]], ids=["by name", "in order"])
+def test_running(parameters: object, feeds: object) -> None:
+    predictor = Predictor(parameters, predict())  # type: ignore[arg-type]
+    assert predictor.inputs == ("x", "unused")
+    for _ in range(3):
+        np.testing.assert_allclose(predictor.run(feeds)["y"], X @ W.T + 0.5)  # type: ignore[arg-type]
+    assert predictor.run({"x": X[:1]})["y"].shape == (1, 1)
+
+
+def test_outputs_are_copies() -> None:
+    predictor = Predictor(init(), predict())
+    first = predictor.run([X])["y"]
+    kept = first.copy()
+    predictor.run([X * 2])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_wrong_feeds() -> None:
+    predictor = Predictor(init(), predict())
+    with pytest.raises(ValueError, match="'xx' is no input, the net takes x, unused"):
+        predictor.run({"xx": X})
+    with pytest.raises(ValueError, match="input 'x' was not given; the net takes x, unused"):
+        predictor.run({"unused": X})
+    with pytest.raises(ValueError, match="3 inputs given, the net takes x, unused"):
+        predictor.run([X, X, X])
+
+
+def test_parameters_may_be_replaced() -> None:
+    predictor = Predictor(init(), predict())
+    predictor.run([X])
+    assert predictor.run({"x": X, "w": W * 0})["y"].tolist() == [[0.5], [0.5]]
