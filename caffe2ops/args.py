@@ -45,6 +45,10 @@ def _items(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple, np.ndarray))
+
+
 def _bulk(value: Any) -> np.ndarray:
     return value if isinstance(value, np.ndarray) else np.asarray(_items(value))
 
@@ -56,9 +60,16 @@ def _refuse() -> Any:
 # fmt: off
 ARG_TYPES: dict[str, Callable[[Any], Any]] = {
     "int": _integer, "float": _number, "bool": lambda value: bool(_integer(value)), "str": _text, "bytes": _bytes,
-    "NetDef": _instance(NetDef), "TensorProto": _instance(TensorProto), "np.ndarray": _bulk,
+    "NetDef": _instance(NetDef), "TensorProto": _instance(TensorProto),
 }
-ARG_TYPES |= {f"list[{name}]": _listed(convert) for name, convert in ARG_TYPES.items() if name != "np.ndarray"}
+ARG_TYPES |= {f"list[{name}]": _listed(convert) for name, convert in ARG_TYPES.items()}
+# Bulk numbers; and a value or list whose type another argument says.
+ARG_TYPES |= {"np.ndarray": _bulk, "Value": lambda value: value, "list": lambda value: value if _is_list(value) else (value,)}
+# The fields of an Argument for a value of a type and for a list of them.
+FIELDS = {
+    "int": ("i", "ints"), "bool": ("i", "ints"), "float": ("f", "floats"), "str": ("s", "strings"),
+    "bytes": ("s", "strings"), "NetDef": ("n", "nets"), "TensorProto": ("t", "tensors"),
+}
 BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "ge": (">=", lambda v, b: v >= b), "gt": (">", lambda v, b: v > b),
     "le": ("<=", lambda v, b: v <= b), "lt": ("<", lambda v, b: v < b),
@@ -154,15 +165,11 @@ def _verbatim(value: Argument | tuple[Argument, ...], spec: ArgSpec, where: str)
     several = value if isinstance(value, tuple) else (value,)
     if any(other != several[0] for other in several[1:]):
         raise SchemaError(f"{where}: argument {spec.name} is given {len(several)} times with different values")
-    fields = {"int": "i", "bool": "i", "float": "f", "str": "s", "bytes": "s", "NetDef": "n", "TensorProto": "t"}
-    lists = {
-        "int": "ints",
-        "float": "floats",
-        "str": "strings",
-        "bytes": "strings",
-        "NetDef": "nets",
-        "TensorProto": "tensors",
-    }
-    kind = spec.type[5:-1] if spec.type.startswith("list") else ""
-    found = getattr(several[0], lists.get(kind, "floats") if kind or spec.type == "np.ndarray" else fields[spec.type])
-    return REQUIRED if found is None else found
+    name, listed = spec.type.removeprefix("list[").rstrip("]"), spec.type.startswith("list[")
+    names = (FIELDS[name][listed],) if name in FIELDS else Argument.model_fields
+    found = [value for value in (getattr(several[0], field) for field in names) if _is_set(value)]
+    return found[0] if found else REQUIRED
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and (not isinstance(value, (tuple, np.ndarray)) or len(value) > 0)

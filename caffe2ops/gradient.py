@@ -63,6 +63,7 @@ class _Tape:
     played: list[_Played] = field(default_factory=list)
     uses: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     version: dict[str, int] = field(default_factory=dict)
+    writer: dict[str, int] = field(default_factory=dict)  # the operator that writes a blob last
     gradient_version: dict[str, int] = field(default_factory=dict)
     generators: dict[tuple[str, int], list[_Dense | _Sparse]] = field(default_factory=lambda: defaultdict(list))
 
@@ -72,6 +73,7 @@ class _Tape:
             self.uses[name, inputs[name]].append(len(self.played))
         outputs = {}
         for name in op.output:
+            self.writer[name] = len(self.played)
             self.version[name] = outputs[name] = self.version[name] + 1 if name in self.version else 0
         self.played.append(_Played(op, inputs, outputs))
 
@@ -108,7 +110,8 @@ class _Tape:
         if all(g is None for g in incoming) and step.op.type != "ZeroGradient":
             return [], {}
         made, outgoing = gradient_of(step.op, incoming)
-        ops = [_Op(op) for op in made]
+        needed = {g for name, g in gradients.items() if name not in step.op.output and self.writer.get(name, -1) < index}
+        ops = [_Op(op) for op in _spared(made, {g for g in incoming if isinstance(g, str)} & needed)]
         self._record(step, ops, incoming, outgoing)
         found: dict[str, Gradient | None] = {}
         for name, gradient in zip(step.op.input, outgoing):
@@ -172,6 +175,17 @@ class _Tape:
             device = device.replace(extra_info=(*device.extra_info, AUTO_SUM))
             ops += [_Op(op.replace(device_option=device)) for op in made]
         return ops, found
+
+
+def _spared(ops: Sequence[OperatorDef], needed: set[str]) -> list[OperatorDef]:
+    """The operators, writing elsewhere where they would overwrite a gradient that is still needed (Caffe2 overwrites it)."""
+    names: dict[str, str] = {}
+    made = []
+    for op in ops:
+        inputs = tuple(names.get(name, name) for name in op.input)
+        names |= {name: f"_{name}_spared" for name in op.output if name in needed}
+        made.append(op.replace(input=inputs, output=tuple(names.get(name, name) for name in op.output)))
+    return made
 
 
 def _index_of(gradients: Sequence[Gradient | None], name: str) -> int | None:

@@ -1,16 +1,15 @@
 """Gradients of single operators: gradient lines and makers.
 
-A line says which operators compute the gradient: `d` before the name of an output is the gradient that comes in,
-before the name of
-an input the one that goes out. Statements are separated by `;`:
+A line says which operators compute the gradient: `d` before the name of an output is the gradient that comes in, before
+the name of an input the one that goes out. Statements are separated by `;`:
 
     ReluGradient(Y, dY) -> dX                 one operator; arguments may be added as name=literal
     dA = dC; dB = dC                          no operator: the gradient is passed on
     dDATA = sparse(INDICES, dOUTPUT)          a GradientSlice of two blobs
+    Scale(dY, scale=2.0) -> dY; Mul(dY, X) -> dX   several; dY is overwritten, unless others need it
 
-`name?` is left out where the forward operator has no such blob; any other name is a blob of its own between the
-operators. What a line
-cannot say is said by a classmethod `make_gradient(cls, g)` that gets a GradientMaker.
+`name?` is left out where the forward operator has no such blob; what a statement has written, later ones may read. What
+a line cannot say is said by a classmethod `make_gradient(cls, g)` that gets a GradientMaker.
 """
 
 from __future__ import annotations
@@ -152,8 +151,12 @@ def _from_line(cls: type[Operator], line: str, maker: GradientMaker) -> list[Ope
     inputs = {port.name: i for i, port in enumerate(cls.parsed.inputs)}
     outputs = {port.name: i for i, port in enumerate(cls.parsed.outputs)}
 
+    local: dict[str, str] = {}  # what the statements so far have written
+
     def source(name: str) -> str | None:
         optional, name = name.endswith("?"), name.rstrip("?")
+        if name in local:
+            return local[name]
         if name in inputs:
             index = inputs[name]
             return None if optional and index >= len(maker.def_.input) else maker.I(index)
@@ -167,8 +170,11 @@ def _from_line(cls: type[Operator], line: str, maker: GradientMaker) -> list[Ope
         optional, name = name.endswith("?"), name.rstrip("?")
         if name.startswith("d") and name[1:] in inputs:
             index = inputs[name[1:]]
-            return None if optional and index >= len(maker.def_.input) else maker.GI(index)
-        return name
+            if optional and index >= len(maker.def_.input):
+                return None
+            local[name] = maker.GI(index)
+            return local[name]
+        return maker.GO(outputs[name[1:]]) if name.startswith("d") and name[1:] in outputs else name
 
     ops = []
     for statement in parse_line(line):
@@ -204,11 +210,11 @@ def gradient_of(
         raise GradientError(f"{op.type} has no gradient registered ({cls.declared})")
     else:
         raise GradientError(f"{op.type} {cls.gradient.value}")
-    return [_inherit(made, op) for made in ops], maker.input_gradients
+    return [_inherit(made, op, cls.copy_arguments) for made in ops], maker.input_gradients
 
 
-def _inherit(made: OperatorDef, op: OperatorDef) -> OperatorDef:
-    changes: dict[str, Any] = {"args": {**op.args, **made.args}}
+def _inherit(made: OperatorDef, op: OperatorDef, copy_arguments: bool) -> OperatorDef:
+    changes: dict[str, Any] = {"args": {**op.args, **made.args}} if copy_arguments else {}
     for name in ("device_option", "engine", "debug_info"):
         if name in op.model_fields_set and getattr(op, name):
             changes[name] = getattr(op, name)

@@ -1,10 +1,8 @@
 """Bound nets: a NetDef whose operators hold their blobs, arguments and buffers, and run in order.
 
-The first run goes operator by operator with all checks. From the second on, operators that have a short cut
-(`Operator.bind`) and
-whose arrays only such operators write run as bare calls on those arrays, for as long as nobody replaces one of the
-arrays: a blob
-tells the nets that watch it, and the next run settles anew.
+The first two runs go operator by operator with all checks. From then on, operators that have a short cut
+(`Operator.bind`) and whose arrays only such operators write run as bare calls on those arrays, for as long as nobody
+replaces one of the arrays: a blob tells the nets that watch it, and the net starts over.
 """
 
 from __future__ import annotations
@@ -64,7 +62,7 @@ class BoundNet:
         self._steps: list[Callable[[], Any]] = [partial(_run, op) for op in self.operators]
         self._bare: list[Callable[[], Any]] | None = None
         self._runs_subnets = any(isinstance(v, NetDef) for op in definition.op for v in op.args.values())
-        self._ran = False
+        self._checked_runs = 0
 
     def _check_sources(self) -> None:
         definition = self.definition
@@ -120,8 +118,6 @@ class BoundNet:
             if self.observers:
                 self._run_observed()
                 return
-            if self._bare is None and self._ran:
-                self._settle()
             steps = iter(self._steps if self._bare is None else self._bare)
             try:
                 for step in steps:
@@ -129,7 +125,10 @@ class BoundNet:
             except Exception as error:
                 index = len(self.operators) - steps.__length_hint__() - 1  # type: ignore[attr-defined]
                 raise self._failed(error, index) from error
-            self._ran = True
+            if self._bare is None:
+                self._checked_runs += 1
+                if self._checked_runs == 2:  # a net that runs once does not pay for this
+                    self._settle()
 
     def _run_observed(self) -> None:
         for observer in self.observers:
@@ -162,7 +161,7 @@ class BoundNet:
     def unsettle(self) -> None:
         """Forgets the arrays; called by a blob that has been given another one."""
         self._bare = None
-        self._ran = False
+        self._checked_runs = 0
 
     def _settle(self) -> None:
         """Replaces operators by bare calls where no array that they use can change under them."""
@@ -187,8 +186,11 @@ class BoundNet:
     @staticmethod
     def _short_cut(op: Operator) -> Callable[[], Any] | None:
         inputs, outputs = [b.value for b in op.inputs], [b.value for b in op.outputs]
-        arrays = all(isinstance(v, np.ndarray) for v in (*inputs, *outputs))
-        return op.bind(inputs, outputs) if arrays else None
+        if not all(isinstance(v, np.ndarray) for v in (*inputs, *outputs)):
+            return None
+        if not op.checked(inputs) or not all(value is result for value, result in zip(outputs, op.results)):
+            return None  # the blob has been written again since, by something else
+        return op.bind(inputs, outputs)
 
 
 def _run(op: Operator) -> None:
@@ -203,6 +205,8 @@ def _run(op: Operator) -> None:
         return
     if not isinstance(results, (tuple, list)):
         results = (results,)
+    if op.has_short_cut:
+        op.results = results
     if len(results) < op.n_outputs:
         raise RuntimeError(f"the kernel gave {len(results)} outputs, the definition names {op.n_outputs}")
     for blob, value in zip(op.outputs, results):

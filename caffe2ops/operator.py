@@ -56,13 +56,14 @@ class Operator:
     """Base class of all operators. A subclass with a `contract` registers itself under its name.
 
     Class attributes: `contract` (see contract.py), `gradient` (a line, a NonGradient, or absent; or a classmethod
-    `make_gradient`), `docs` (input or output -> text), `inplace`, `inplace_enforced`, `arity`, `private`,
+    `make_gradient`; its operators get the forward's arguments where `copy_arguments`), `docs` (input or output -> text), `inplace`, `inplace_enforced`, `arity`, `private`,
     `extension`, `engines` (engine ->
     module that defines it, imported when asked for). Arguments are annotated attributes made by `Arg`.
     """
 
     contract: ClassVar[str] = ""
     gradient: ClassVar[str | NonGradient | None] = None
+    copy_arguments: ClassVar[bool] = True
     docs: ClassVar[Mapping[str, str]] = {}
     inplace: ClassVar[Any] = ()
     inplace_enforced: ClassVar[Any] = ()
@@ -75,6 +76,7 @@ class Operator:
     declared: ClassVar[Declared]
     arg_specs: ClassVar[dict[str, ArgSpec]] = {}
     parsed: ClassVar[contracts.Contract]
+    has_short_cut: ClassVar[bool] = False
     _schema: ClassVar[OpSchema | None] = None
 
     run_cpu: Callable[..., Any]
@@ -91,6 +93,7 @@ class Operator:
         cls._schema = None
         cls.parsed = contracts.parse(cls.contract)
         cls.engine = engine
+        cls.has_short_cut = cls.bind is not Operator.bind
         if not engine or type_name:
             cls.type = type_name or cls.__name__
         if declared is None:
@@ -128,6 +131,7 @@ class Operator:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.n_inputs, self.n_outputs = len(op_def.input), len(op_def.output)
         self.device = device
+        self.results: Sequence[Any] = ()  # of the last checked run, where there is a short cut
         self._signature: Any = None
         self.schema_of().verify(op_def)
         for name, value in read_args(op_def, self.arg_specs, self.type, strict).items():
@@ -152,11 +156,15 @@ class Operator:
 
     def check(self, values: Sequence[Any]) -> None:
         """Compares inputs with the contract, once per change of their dtypes and shapes."""
-        signature = [(v.dtype, v.shape) if hasattr(v, "dtype") else None for v in values]
+        signature = _signature(values)
         if signature != self._signature:
             specs = [None if s is None else TensorSpec(s[1], s[0]) for s in signature]
             self.parsed.check(specs, self.arg_value)
             self._signature = signature
+
+    def checked(self, values: Sequence[Any]) -> bool:
+        """Whether these are of the dtypes and shapes that were checked last."""
+        return bool(_signature(values) == self._signature)
 
     def infer_specs(self, inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
         """The specs of the outputs; what does not follow from the inputs is unknown. Raises as a run would."""
@@ -223,6 +231,10 @@ class Operator:
         return option.random_seed if option is not None and "random_seed" in option.model_fields_set else None
 
 
+def _signature(values: Sequence[Any]) -> list[Any]:
+    return [(v.dtype, v.shape) if hasattr(v, "dtype") else None for v in values]
+
+
 def _build_schema(cls: type[Operator]) -> OpSchema:
     def ports(of: tuple[contracts.Port, ...]) -> tuple[PortSchema, ...]:
         return tuple(PortSchema(**vars(port), doc=cls.docs.get(port.name, "")) for port in of)
@@ -244,7 +256,7 @@ def _build_schema(cls: type[Operator]) -> OpSchema:
         max_input=max_in,
         min_output=min_out,
         max_output=max_out,
-        arity=tuple(cls.arity),
+        arity=cls.arity if isinstance(cls.arity, str) else tuple(cls.arity),
         args=tuple(
             ArgSchema(
                 name=s.name,

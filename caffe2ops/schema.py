@@ -58,7 +58,7 @@ class OpSchema(BaseModel):
     max_input: int | None
     min_output: int
     max_output: int | None
-    arity: tuple[tuple[int, int], ...] = ()
+    arity: tuple[tuple[int, int], ...] | str = ()
     args: tuple[ArgSchema, ...] = ()
     inplace: tuple[tuple[int, int], ...] | str = ()
     inplace_enforced: tuple[tuple[int, int], ...] = ()
@@ -82,9 +82,9 @@ class OpSchema(BaseModel):
                 raise SchemaError(
                     f"{self.type}: has {n} {what}{'s' * (n != 1)}, wants {wanted}{f' ({names})' if names else ''}"
                 )
-        if self.arity and (n_in, n_out) not in self.arity:
-            pairs = " or ".join(f"{i} and {o}" for i, o in self.arity)
-            raise SchemaError(f"{self.type}: has {n_in} inputs and {n_out} outputs, wants {pairs}")
+        if self.arity and not self.allows(n_in, n_out):
+            wanted = self.arity if isinstance(self.arity, str) else " or ".join(f"{i} and {o}" for i, o in self.arity)
+            raise SchemaError(f"{self.type}: has {n_in} inputs and {n_out} outputs, wants {wanted}")
         for i, name in enumerate(op.input):
             for j in (j for j, out in enumerate(op.output) if out == name):
                 if not self.may_share(i, j) and not any(
@@ -98,6 +98,12 @@ class OpSchema(BaseModel):
                 raise SchemaError(
                     f"{self.type}: output {j} ({op.output[j]!r}) must be input {i} ({op.input[i]!r}): updated in place"
                 )
+
+    def allows(self, inputs: int, outputs: int) -> bool:
+        """Whether `arity` allows these counts; it is a list of pairs, or a rule as Python writes it."""
+        if isinstance(self.arity, str):
+            return bool(eval(self.arity, {"__builtins__": {}}, {"inputs": inputs, "outputs": outputs}))
+        return not self.arity or (inputs, outputs) in self.arity
 
     def may_share(self, i: int, j: int) -> bool:
         """Whether input i and output j may be the same blob."""

@@ -1,0 +1,1 @@
+"""Convolution, its transpose, and the switch between channel orders."""

@@ -1,0 +1,1 @@
+"""Operators that move data in and out: databases, saved blobs, printing."""

@@ -1,0 +1,1 @@
+"""Rows by index: Gather, the Scatter operators, TopK."""

@@ -1,0 +1,1 @@
+"""Matrix products: fully connected layers, MatMul, BatchMatMul, DotProduct."""

@@ -1,0 +1,1 @@
+"""Losses, the operators around them, and Accuracy."""

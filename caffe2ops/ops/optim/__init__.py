@@ -1,0 +1,1 @@
+"""Optimizers and what they need: learning rates, iteration counters, weighted sums."""

@@ -1,0 +1,1 @@
+"""Pooling: maxima, averages and Lp norms of sliding windows."""

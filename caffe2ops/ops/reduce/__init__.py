@@ -1,0 +1,1 @@
+"""Folding axes or whole tensors: sums, means, extremes, norms, and where the extremes are."""

@@ -1,0 +1,218 @@
+"""ReduceSum, ReduceMean, ReduceMax, ReduceMin, ReduceL1, ReduceL2 over any axes, with their gradients: one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from caffe2ops.cuda import Reduction
+from caffe2ops.infer import Cost, TensorSpec
+from caffe2ops.operator import Arg, Operator, row
+from caffe2ops.ops.shape.axes import Shape, canonical_axis, show, size
+
+SMALLEST_NORM = 1e-12  # a smaller L2 norm counts as 0
+
+
+class OverAxes(Operator):
+    """Base: which axes, and whether they stay as dims of size 1."""
+
+    axes: list[int] = Arg((), doc="the axes to fold; all by default")
+    keepdims: bool = Arg(True, doc="whether the axes stay as dims of size 1")
+
+    def _axes(self, ndim: int) -> tuple[int, ...]:
+        given = {canonical_axis(axis, ndim, "axes") for axis in self.axes}
+        return tuple(sorted(given)) if self.axes else tuple(range(ndim))
+
+    def _shape(self, x: Shape, keep: bool) -> Shape:
+        axes = self._axes(len(x))
+        return tuple(1 if i in axes else dim for i, dim in enumerate(x) if keep or i not in axes)
+
+    def cost(self, inputs: Any, outputs: Any) -> Cost:
+        moved = super().cost(inputs, outputs)
+        return Cost(max(inputs[0].size, outputs[0].size), moved.bytes_read, moved.bytes_written)
+
+
+class Reduce(OverAxes):
+    """Base of the reductions: `fold(x, axes)` with the axes kept as dims of size 1; `kernel` folds neighbouring axes
+    on CUDA.
+    """
+
+    fold: ClassVar[Callable[..., Any]]
+    kernel: ClassVar[Reduction]
+
+    def infer(self, x: TensorSpec) -> TensorSpec:
+        return TensorSpec(self._shape(x.shape, self.keepdims), x.dtype)
+
+    def run_cpu(self, x: np.ndarray) -> Any:
+        y = self.out(0, self._shape(x.shape, self.keepdims), x.dtype)
+        axes = self._axes(x.ndim)
+        type(self).fold(x, axes, y.reshape(self._shape(x.shape, True)))
+        return y
+
+
+class ReduceGradient(OverAxes):
+    """Base of the gradients: `back(dy, x, y, count)` with dy and y broadcast along the folded axes."""
+
+    back: ClassVar[Callable[..., Any]]
+
+    def infer(self, dy: TensorSpec, x: TensorSpec, y: TensorSpec) -> TensorSpec:
+        return x
+
+    def run_cpu(self, dy: np.ndarray, x: np.ndarray, y: np.ndarray) -> Any:
+        shape = self._shape(x.shape, self.keepdims)
+        for name, given in (("dY", dy), ("Y", y)):
+            if given.size != size(shape):
+                raise ValueError(
+                    f"{name}: shape is {show(given.shape)}, wants {show(shape)}: X is {show(x.shape)}, axes {self.axes}"
+                )
+        kept = self._shape(x.shape, True)
+        dx = self.out(0, x.shape, x.dtype)
+        type(self).back(dy.reshape(kept), x, y.reshape(kept), x.size // max(y.size, 1), dx)
+        return dx
+
+
+def _run_cuda(self: Reduce, x: Any) -> Any:
+    axes = list(self._axes(x.ndim))
+    y = self.out(0, self._shape(x.shape, self.keepdims), x.dtype)
+    if axes and axes != list(range(axes[0], axes[-1] + 1)):
+        import cupy
+
+        rest = [axis for axis in range(x.ndim) if axis not in axes]
+        x = cupy.ascontiguousarray(x.transpose(*rest, *axes))
+        axes = list(range(len(rest), x.ndim))
+    return self.kernel(x, y, axes=axes)
+
+
+def reduction(
+    name: str,
+    doc: str,
+    dtype: str,
+    fold: Callable[..., Any],
+    back: Callable[..., Any],
+    *,
+    cuda: dict[str, Any] | None = None,
+    names: tuple[str, str] = ("X", "Y"),
+) -> None:
+    """Declares a reduction and its gradient.
+
+    `fold(x, axes, out)`; `back(dy, x, y, count, out)`; `cuda`: parts of a Reduction.
+    """
+    x, y = names
+    kernel = {} if cuda is None else {"kernel": Reduction(**cuda, name=name), "run_cuda": _run_cuda}
+    row(
+        name,
+        f"{doc} Caffe2: operators/reduce_ops.",
+        Reduce,
+        2,
+        contract=f"{x}: {dtype} -> {y}: {x}[?]",
+        fold=staticmethod(fold),
+        gradient=f"{name}Gradient(d{y}, {x}, {y}) -> d{x}",
+        docs={x: "any tensor", y: "without the axes, or with 1 in their place"},
+        **kernel,
+    )
+    row(
+        f"{name}Gradient",
+        f"The gradient of {name}.",
+        ReduceGradient,
+        2,
+        back=staticmethod(back),
+        contract=f"dY: {dtype}, X: dY, Y: dY -> dX: X",
+        docs={"X": f"input of {name}", "Y": "its output", "dY": "gradient of Y"},
+    )
+
+
+def _sum(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
+    """Sums; over the last axes of a float tensor as a product with ones, which BLAS does faster than NumPy adds."""
+    first = axes[0] if axes else x.ndim
+    if x.dtype.kind == "f" and axes and axes == tuple(range(first, x.ndim)) and out.size > 1 and x.size:
+        n = x.size // out.size
+        np.matmul(x.reshape(-1, n), np.ones(n, x.dtype), out=out.reshape(-1))
+    else:
+        np.add.reduce(x, axis=axes, dtype=x.dtype, keepdims=True, out=out)
+
+
+def _mean(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
+    _sum(x, axes, out)
+    np.divide(out, max(x.size // max(out.size, 1), 1), out=out)
+
+
+def _extreme(reduce: Any, pick: str) -> Callable[..., None]:
+    def fold(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
+        if x.size:
+            reduce(x, axis=axes, keepdims=True, out=out)
+        else:
+            out[...] = getattr(np.iinfo(x.dtype) if x.dtype.kind == "i" else np.finfo(x.dtype), pick)
+
+    return fold
+
+
+def _l1(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
+    _sum(np.abs(x), axes, out)
+
+
+def _l2(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
+    _sum(np.square(x), axes, out)
+    np.sqrt(out, out=out)
+
+
+def _l2_back(dy: np.ndarray, x: np.ndarray, y: np.ndarray, n: int, out: np.ndarray) -> None:
+    np.multiply(x, np.divide(dy, y, out=np.zeros_like(dy), where=y >= SMALLEST_NORM), out=out)
+    np.copyto(out, dy, where=y < SMALLEST_NORM)
+
+
+def _pass_equal(dy: np.ndarray, x: np.ndarray, y: np.ndarray, n: int, out: np.ndarray) -> None:
+    np.multiply(dy, x == y, out=out)
+
+
+reduction(
+    "ReduceSum",
+    "The sum over the axes.",
+    "number",
+    _sum,
+    lambda dy, x, y, n, out: np.copyto(out, dy),
+    cuda=dict(combine="a + b", identity="A(0)", dtypes=("float32", "float64", "int32", "int64")),
+)
+reduction(
+    "ReduceMean",
+    "The mean over the axes; 0 where they are empty.",
+    "float",
+    _mean,
+    lambda dy, x, y, n, out: np.divide(dy, n, out=out),
+    cuda=dict(combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=("float32", "float64")),
+)
+reduction(
+    "ReduceMax",
+    "The greatest value over the axes, NaN where there is one; the lowest number of the dtype where they are empty."
+    " The gradient goes to each element that equals it.",
+    "number",
+    _extreme(np.maximum.reduce, "min"),
+    _pass_equal,
+    names=("data", "reduced"),
+)
+reduction(
+    "ReduceMin",
+    "The least value over the axes, NaN where there is one; the greatest number of the dtype where they are empty."
+    " The gradient goes to each element that equals it.",
+    "number",
+    _extreme(np.minimum.reduce, "max"),
+    _pass_equal,
+    names=("data", "reduced"),
+)
+reduction(
+    "ReduceL1",
+    "The sum of absolute values over the axes.",
+    "float",
+    _l1,
+    lambda dy, x, y, n, out: np.multiply(dy, np.sign(x), out=out),
+    cuda=dict(map="A(x < T(0) ? -x : x)", combine="a + b", identity="A(0)", dtypes=("float32", "float64")),
+)
+reduction(
+    "ReduceL2",
+    "The square root of the sum of squares over the axes. Where that is 0, dY is passed on.",
+    "float",
+    _l2,
+    _l2_back,
+    cuda=dict(map="A(x) * A(x)", combine="a + b", identity="A(0)", finish="sqrt(a)", dtypes=("float32", "float64")),
+)

@@ -1,0 +1,1 @@
+"""What the tests are made with: samples, golden answers, the CUDA emulator."""

@@ -1,0 +1,1 @@
+"""Samples per family: every module here defines `samples: list[Sample]`."""

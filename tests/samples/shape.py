@@ -1,0 +1,162 @@
+"""Rearranging, cutting and joining."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tests.kit.sample import Sample, rng, strings
+
+EXTENSION = "Caffe2 does not take this dtype"
+
+
+def _f(*shape: int, seed: int = 0) -> np.ndarray:
+    return rng(seed + len(shape)).standard_normal(shape).astype(np.float32)
+
+
+def _i(*values: int) -> np.ndarray:
+    return np.array(values, np.int32)
+
+
+def _l(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+X = _f(2, 3, 4)
+
+
+def _reshape(x: np.ndarray, shape: list[int], note: str = "", **more: Any) -> Sample:
+    return Sample("Reshape", [x], {"shape": shape}, note=note, **more)
+
+
+def _concat(note: str, *inputs: np.ndarray, **args: Any) -> Sample:
+    return Sample("Concat", list(inputs), args, note=note)
+
+
+samples = [
+    _reshape(X, [6, 4]),
+    _reshape(X, [0, -1], "zero and minus one"),
+    _reshape(X, [-1, 0, 2], "minus one first"),
+    _reshape(X, [24], "vector", inplace={0: 0}),
+    _reshape(_f(1), [], "number"),
+    _reshape(_f(0, 3), [3, -1], "empty"),
+    _reshape(_f(0, 3), [0, 5], "empty, other dims"),
+    _reshape(strings("a", "b"), [2, 1], "strings", devices=("cpu",)),
+    Sample("Reshape", [X, _l(4, 6)], note="shape as input"),
+    Sample("Reshape", [X, _i(-1, 2)], note="shape as int32 input"),
+    _reshape(X, [5, -1], "not divisible", error="does not divide"),
+    _reshape(X, [5, 5], "wrong size", error=r"has 25 elements, data has 24"),
+    _reshape(X, [-1, -1], "two unknown", error="more than one -1"),
+    _reshape(X, [-2, 4], "minus two", error="wants -1 or more"),
+    _reshape(X, [2, 3, 4, 0], "zero too far", error="a 0 at 3"),
+    Sample("Reshape", [X], error="argument is missing", note="no shape"),
+    Sample("Reshape", [X, _l(4, 6)], {"shape": [4, 6]}, error="both as argument", note="two shapes"),
+    Sample("Reshape", [X, _f(2)], error="new_shape: dtype", note="float shape"),
+    Sample("ResizeLike", [_f(2, 3), _f(3, 2)]),
+    Sample("ResizeLike", [_f(2, 3), _i(1, 2, 3, 4, 5, 6)], note="other dtype"),
+    Sample("ResizeLike", [_f(2, 3), _f(2, 2)], error="wants as many elements", note="sizes"),
+    Sample("Flatten", [X]),
+    Sample("Flatten", [X], {"axis": 0}, note="axis 0"),
+    Sample("Flatten", [X], {"axis": 3}, note="axis 3"),
+    Sample("Flatten", [X], {"axis": 4}, error="axis = 4, X has only 3", note="axis 4"),
+    Sample("FlattenToVec", [X]),
+    Sample("FlattenToVec", [np.float32(2)], error="no dimensions", note="number"),
+    Sample("Squeeze", [_f(1, 3, 1)], {"dims": [0, 2]}),
+    Sample("Squeeze", [_f(1, 3, 1)], {"dims": [2, 2]}, note="repeated, in place", inplace={0: 0}),
+    Sample("Squeeze", [_f(1, 3)], {"dims": [1]}, error="dim 1 of data is 3", note="not 1"),
+    Sample("Squeeze", [_f(1, 3)], {"dims": [2]}, error="only 2 dimensions", note="too far"),
+    Sample("Squeeze", [_f(1, 3)], {"dims": [-1]}, error="no negative", note="negative"),
+    Sample("ExpandDims", [_f(3)], {"dims": [0, 2]}),
+    Sample("ExpandDims", [_f(3, 2)], {"dims": [1]}, note="in place", inplace={0: 0}),
+    Sample("ExpandDims", [_f(3)], {"dims": [3]}, error="dim 3 of 2", note="too far"),
+    Sample("Transpose", [X]),
+    Sample("Transpose", [X], {"axes": [1, 2, 0]}, note="axes"),
+    Sample("Transpose", [_f(3, 2)], {"axes": [0, 1]}, note="nothing moves"),
+    Sample("Transpose", [_l(1, 2, 3, 4, 5, 6).reshape(2, 3)], note="int64"),
+    Sample("Transpose", [_f(0, 3)], note="empty"),
+    Sample("Transpose", [np.arange(6, dtype=np.uint8).reshape(2, 3)], note="uint8", golden=False, reason=EXTENSION),
+    Sample("Transpose", [X], {"axes": [0, 1]}, error="wants a permutation", note="too few"),
+    Sample("Transpose", [X], {"axes": [0, 1, 1]}, error="wants a permutation", note="twice"),
+    Sample("Concat", [_f(2, 3), _f(2, 1), _f(2, 2)], outputs=2),
+    _concat("axis 0", _f(2, 3), _f(1, 3), axis=0),
+    _concat("last axis", _f(2, 3), _f(2, 4), axis=-1),
+    _concat("new axis", _f(2, 3), _f(2, 3, seed=1), axis=1, add_axis=1),
+    _concat("new last axis", _f(2, 3), _f(2, 3, seed=1), axis=-1, add_axis=1),
+    _concat("new axis without axis", _f(2, 3), _f(2, 3, seed=1), add_axis=1),
+    _concat("nhwc", _f(2, 3, 2, 1), _f(2, 3, 2, 3), order="NHWC"),
+    _concat("one", _f(2, 3)),
+    _concat("nothing of one", _f(2, 0), _f(2, 3)),
+    _concat("int32", _i(1, 2), _i(3), axis=0),
+    _concat("strings", strings("a", "b"), strings("c"), axis=0),
+    Sample("Concat", [_f(2, 3), _f(3, 3)], error=r"inputs\[1\]: shape is \[3, 3\]", note="unlike shapes"),
+    Sample("Concat", [_f(2, 3), _i(1, 2).reshape(2, 1)], error=r"inputs\[1\]: dtype", note="unlike dtypes"),
+    Sample(
+        "Concat", [_f(2, 3), _f(2, 3)], {"axis": 1, "order": "NCHW"}, error="only one of them", note="axis and order"
+    ),
+    Sample("Concat", [_f(2, 3), _f(2, 3)], {"axis": 2}, error="axis = 2", note="axis too far"),
+    Sample("Split", [_f(2, 6)], outputs=3),
+    Sample("Split", [_f(2, 6)], {"split": [1, 5]}, outputs=2, note="sizes"),
+    Sample("Split", [_f(2, 6), _i(4, 2)], outputs=2, note="sizes as input"),
+    Sample("Split", [_f(4, 3)], {"axis": 0, "split": [1, 0, 3]}, outputs=3, note="axis 0, one empty"),
+    Sample("Split", [_f(2, 3)], {"axis": 0, "add_axis": 1}, outputs=2, note="without the axis"),
+    Sample("Split", [_f(1, 2, 1, 4)], {"order": "NHWC"}, outputs=2, note="nhwc"),
+    Sample("Split", [_f(2, 6)], outputs=4, error="divided by 4 outputs", note="not divisible"),
+    Sample("Split", [_f(2, 6)], {"split": [1, 4]}, outputs=2, error="together 5", note="too little"),
+    Sample("Split", [_f(2, 6)], {"split": [7, -1]}, outputs=2, error="negative size", note="negative"),
+    Sample("Split", [_f(2, 6)], {"split": [6]}, outputs=2, error="has 1 sizes", note="too few"),
+    Sample("Split", [_f(2, 6), _i(4, 2)], {"split": [4, 2]}, outputs=2, error="wants one of them", note="twice"),
+    Sample("SplitByLengths", [_f(6, 2), _i(1, 2, 2, 1)], {"axis": 0}, outputs=2),
+    Sample(
+        "SplitByLengths", [_f(12, 2), _i(1, 2, 1, 2)], {"axis": 0, "use_scaling_lengths": 1}, outputs=2, note="scaled"
+    ),
+    Sample("SplitByLengths", [_f(6, 2), _i(1, 2, 2)], {"axis": 0}, outputs=2, error="wants a multiple", note="odd"),
+    Sample("SplitByLengths", [_f(7, 2), _i(1, 2, 2, 1)], {"axis": 0}, outputs=2, error="together 6", note="too little"),
+    Sample("Shape", [X]),
+    Sample("Shape", [X], {"axes": [2, 0, 2]}, note="axes"),
+    Sample("Shape", [strings("a", "b")], note="strings"),
+    Sample("Shape", [X], {"axes": [3]}, error="X has only 3", note="too far"),
+    Sample("Size", [X]),
+    Sample("Size", [_f(0, 3)], note="empty"),
+    Sample("Slice", [_f(4, 5)], {"starts": [0, 1], "ends": [-1, 3]}),
+    Sample("Slice", [_f(4, 5)], {"starts": [-3], "ends": [-1]}, note="from the end"),
+    Sample("Slice", [_f(4, 5)], {"starts": [0, 3], "ends": [-1, 9]}, note="beyond"),
+    Sample("Slice", [_f(4, 5)], {"starts": [0, 2], "ends": [-1, 2]}, note="nothing"),
+    Sample("Slice", [_f(4, 5), _i(1, 0), _i(-1, -1)], note="as inputs"),
+    Sample("Slice", [strings("a", "b", "c")], {"starts": [1], "ends": [2]}, note="strings", devices=("cpu",)),
+    Sample("Slice", [_f(0, 5)], {"starts": [0, 1], "ends": [-1, 3]}, note="empty"),
+    Sample(
+        "Slice",
+        [X],
+        {"starts": [0, 1, 2], "ends": [1, -1, 4]},
+        note="in three dims",
+        golden=False,
+        reason="Caffe2 cuts one dim",
+    ),
+    Sample("Slice", [_f(4, 5)], {"starts": [0, 3], "ends": [-1, 1]}, error="is 3 to 1", note="backwards"),
+    Sample("Slice", [_f(4)], {"starts": [0, 0], "ends": [1, 1]}, error="at most 1", note="too many"),
+    Sample("Slice", [_f(4)], error="missing", note="no range"),
+    Sample("SliceGradient", [_f(4, 5), _f(4, 2)], {"starts": [0, 1], "ends": [-1, 3]}),
+    Sample("SliceGradient", [_f(4, 5), _i(1, 0), _i(-1, -1), _f(3, 5)], note="as inputs"),
+    Sample(
+        "SliceGradient",
+        [_f(4, 5), _f(4, 3)],
+        {"starts": [0, 1], "ends": [-1, 3]},
+        error="dY: is",
+        note="shape of dY",
+        golden=False,
+        reason="Caffe2 does not look at it",
+    ),
+    Sample("Tile", [_f(2, 3)], {"tiles": 2, "axis": 1}),
+    Sample("Tile", [_f(2, 3)], {"tiles": 3, "axis": -2}, note="first axis"),
+    Sample("Tile", [_f(2, 3)], {"tiles": 0, "axis": 0}, note="none", differentiable=False),
+    Sample("Tile", [_f(2, 3), _i(3), _i(1)], note="as inputs"),
+    Sample("Tile", [_f(2, 3), _i(3)], {"axis": 0}, note="tiles as input"),
+    Sample("Tile", [_i(1, 2)], {"tiles": 2, "axis": 0}, note="int32"),
+    Sample("Tile", [strings("a", "b")], {"tiles": 3, "axis": 0}, note="strings", devices=("cpu",)),
+    Sample("Tile", [_f(2)], {"tiles": 2}, error="axis: missing", note="no axis"),
+    Sample("Tile", [_f(2)], {"tiles": -1, "axis": 0}, error="tiles = -1", note="negative"),
+    Sample("TileGradient", [_f(4, 3)], {"tiles": 2, "axis": 0}),
+    Sample("TileGradient", [_f(2, 6), _i(3), _i(1)], note="as inputs"),
+    Sample("TileGradient", [_f(3, 3)], {"tiles": 2, "axis": 0}, error="not 2 times", note="not divisible"),
+]
