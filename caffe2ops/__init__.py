@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from caffe2ops.operator import Arg as Arg
     from caffe2ops.operator import Operator as Operator
     from caffe2ops.predictor import Predictor as Predictor
+    from caffe2ops.qtensor import QTensor as QTensor
     from caffe2ops.workspace import Blob as Blob
-    from caffe2ops.workspace import QTensor as QTensor
     from caffe2ops.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -59,7 +59,8 @@ _PUBLIC = {
     "net": "BoundNet Timing",
     "operator": "FORBIDDEN NOT_YET NO_GRADIENT Arg Operator",
     "predictor": "Predictor",
-    "workspace": "Blob QTensor Workspace",
+    "qtensor": "QTensor",
+    "workspace": "Blob Workspace",
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 

@@ -64,7 +64,9 @@ ARG_TYPES: dict[str, Callable[[Any], Any]] = {
 }
 ARG_TYPES |= {f"list[{name}]": _listed(convert) for name, convert in ARG_TYPES.items()}
 # Bulk numbers; and a value or list whose type another argument says.
-ARG_TYPES |= {"np.ndarray": _bulk, "Value": lambda value: value, "list": lambda value: value if _is_list(value) else (value,)}
+ARG_TYPES |= {
+    "np.ndarray": _bulk, "Value": lambda value: value, "list": lambda value: value if _is_list(value) else (value,),
+}
 # The fields of an Argument for a value of a type and for a list of them.
 FIELDS = {
     "int": ("i", "ints"), "bool": ("i", "ints"), "float": ("f", "floats"), "str": ("s", "strings"),
@@ -136,11 +138,11 @@ def _brief(value: Any) -> str:
 def read_args(op_def: OperatorDef, specs: Mapping[str, ArgSpec], where: str, strict: bool) -> dict[str, Any]:
     """The typed values of all declared arguments, defaults filled in.
 
-    An argument that is not declared raises SchemaError where `strict`, else it is warned of. Raises SchemaError for
-    what is missing or wrong.
+    An argument that is not declared raises SchemaError where `strict`, else it is warned of; on a gradient operator,
+    which gets all arguments of the forward one, it means nothing. Raises SchemaError for what is missing or wrong.
     """
     for name in op_def.args:
-        if name not in specs and name not in COMMON_ARGS:
+        if name not in specs and name not in COMMON_ARGS and not op_def.is_gradient_op:
             has = f"it has {', '.join(specs)}" if specs else "it has none"
             text = f"{where} has no argument {name!r}{did_you_mean(name, specs)} ({has})"
             if strict:

@@ -73,7 +73,7 @@ class Contract:
         Raises TypeError for a dtype and ValueError for a shape, naming the input and what was wanted.
         """
         bound: dict[str, Any] = {}
-        for port, spec in self._pair(self.inputs, specs):
+        for port, spec in self.pair(self.inputs, specs):
             if port.dtype == "blob":
                 continue
             if spec is None:
@@ -93,7 +93,7 @@ class Contract:
 
     def infer(self, bound: Mapping[str, Any], count: int, args: Callable[[str], Any]) -> tuple[TensorSpec, ...]:
         """The specs of the first `count` outputs from what `check` found."""
-        ports = [port for port, _ in self._pair(self.outputs, range(count))]
+        ports = [port for port, _ in self.pair(self.outputs, range(count))]
         return tuple(TensorSpec(self._shape(p, bound, args), self.dtype(p, bound, args)) for p in ports)
 
     def dtype(self, port: Port, bound: Mapping[str, Any], args: Callable[[str], Any]) -> np.dtype[Any] | None:
@@ -119,7 +119,7 @@ class Contract:
         return tuple(shape)
 
     @staticmethod
-    def _pair(ports: tuple[Port, ...], values: Sequence[Any]) -> list[tuple[Port, Any]]:
+    def pair(ports: tuple[Port, ...], values: Sequence[Any]) -> list[tuple[Port, Any]]:
         """Ports with the blobs that take their places; a variadic port takes as many as are left for it."""
         spare = len(values) - sum(not p.optional for p in ports)
         pairs: list[tuple[Port, Any]] = []

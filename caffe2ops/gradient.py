@@ -110,7 +110,9 @@ class _Tape:
         if all(g is None for g in incoming) and step.op.type != "ZeroGradient":
             return [], {}
         made, outgoing = gradient_of(step.op, incoming)
-        needed = {g for name, g in gradients.items() if name not in step.op.output and self.writer.get(name, -1) < index}
+        needed = {
+            g for name, g in gradients.items() if name not in step.op.output and self.writer.get(name, -1) < index
+        }
         ops = [_Op(op) for op in _spared(made, {g for g in incoming if isinstance(g, str)} & needed)]
         self._record(step, ops, incoming, outgoing)
         found: dict[str, Gradient | None] = {}
@@ -178,7 +180,7 @@ class _Tape:
 
 
 def _spared(ops: Sequence[OperatorDef], needed: set[str]) -> list[OperatorDef]:
-    """The operators, writing elsewhere where they would overwrite a gradient that is still needed (Caffe2 overwrites it)."""
+    """The operators, writing elsewhere where they would overwrite a gradient that is still needed (Caffe2 does)."""
     names: dict[str, str] = {}
     made = []
     for op in ops:
@@ -287,6 +289,13 @@ def backward(
     tape = _Tape()
     for op in ops:
         tape.play(op)
+    read = {name for name, _ in tape.uses}
+    for op in ops:
+        if op.type == "StopGradient" and op.output[0] not in read:
+            raise GradientError(
+                f"nothing reads the output {op.output[0]!r} of StopGradient, so it stops nothing; "
+                f"it is usually computed in place, with input and output {op.input[0]!r}"
+            )
     made: list[_Op] = []
     gradients: dict[str, Gradient | None] = {}
     for y, given in wanted.items():

@@ -55,10 +55,11 @@ class Declared:
 class Operator:
     """Base class of all operators. A subclass with a `contract` registers itself under its name.
 
-    Class attributes: `contract` (see contract.py), `gradient` (a line, a NonGradient, or absent; or a classmethod
-    `make_gradient`; its operators get the forward's arguments where `copy_arguments`), `docs` (input or output -> text), `inplace`, `inplace_enforced`, `arity`, `private`,
-    `extension`, `engines` (engine ->
-    module that defines it, imported when asked for). Arguments are annotated attributes made by `Arg`.
+    Class attributes: `contract` (see contract.py); `docs` (input or output -> text); `gradient` (a line or a
+    NonGradient; absent: none registered), or a classmethod `make_gradient`, whose operators get the forward's arguments
+    where `copy_arguments`; `inplace`, `inplace_enforced`, `arity`, `private` (see OpSchema); `extension` (of caffe2ops,
+    not of Caffe2); `engines` (engine -> module that defines it, imported when asked for). Arguments are annotated
+    attributes made by `Arg`.
     """
 
     contract: ClassVar[str] = ""

@@ -106,7 +106,7 @@ def _once(step: ExecutionStep, workspace: Workspace, run: _Run) -> bool:
 
 
 def _together(calls: Sequence[Call], run: _Run) -> None:
-    """Runs the calls on a thread each; when one fails the others stop at their next iteration, and its error is raised."""
+    """Runs the calls on a thread each; when one fails the others stop at their next iteration. Raises its error."""
     if len(calls) <= 1:
         for call in calls:
             call()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from caffe2ops import registry
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef, PlanDef, data_type_of
 from caffe2ops.errors import BlobError, did_you_mean
+from caffe2ops.qtensor import QTensor
 
 if TYPE_CHECKING:
     from caffe2ops.net import BoundNet
@@ -44,24 +44,6 @@ class Blob:
 
     def __str__(self) -> str:
         return f"{self.name} {describe(self.value)}"
-
-
-@dataclass(frozen=True)
-class QTensor:
-    """A quantised tensor (Caffe2's Int8TensorCPU): real value = scale * (data - zero_point)."""
-
-    data: np.ndarray
-    scale: float = 1.0
-    zero_point: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape
-
-    def dequantize(self) -> np.ndarray:
-        """The real values, float32."""
-        real = (self.data.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
-        return np.asarray(real, np.float32)
 
 
 def describe(value: Any) -> str:

@@ -39,7 +39,7 @@ def test_what_an_operator_does_not_accept_is_refused_when_building() -> None:
         net.LengthsTopK(["x", "l"], 2, k=0)
     with pytest.raises(SchemaError, match="Relu: has 2 inputs"):
         net.Relu(["x", "l"])
-    with pytest.raises(AttributeError, match="no operator of type 'Reluu'.*did you mean"):
+    with pytest.raises(AttributeError, match=r"no operator of type 'Reluu'.*did you mean"):
         net.Reluu("x")
     assert net.definition.op == ()
 

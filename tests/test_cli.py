@@ -80,18 +80,19 @@ def test_run_without_feeds_says_what_is_expected(cli, model: Path) -> None:  # t
     assert "--feed x=FILE.npy" in text
 
 
-# fmt: off
-@pytest.mark.parametrize(("args", "message"), [
-    (["run", "nowhere.pb"], "nowhere.pb"),
-    (["run", "{model}", "--feed", "x=1,2"], "FC: X"),
-    (["run", "{model}", "--device", "tpu"], "wants cpu, cuda or cuda:N"),
-    (["run", "{model}", "--feed", "x"], "wants NAME=FILE.npy or NAME=VALUE"),
-    (["run", "{model}/.."], "wants one predict net and one init net"),
-    (["check", "{model}", "--shape", "x=a"], "wants NAME=1,3,224,224"),
-    (["ops", "Reluu"], "did you mean"),
-    (["convert", "{model}/init_net.pb", "{model}/x", "--to", "xml"], "xml"),
-])
-# fmt: on
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", "nowhere.pb"], "nowhere.pb"),
+        (["run", "{model}", "--feed", "x=1,2"], "FC: X"),
+        (["run", "{model}", "--device", "tpu"], "wants cpu, cuda or cuda:N"),
+        (["run", "{model}", "--feed", "x"], "wants NAME=FILE.npy or NAME=VALUE"),
+        (["run", "{model}/.."], "wants one predict net and one init net"),
+        (["check", "{model}", "--shape", "x=a"], "wants NAME=1,3,224,224"),
+        (["ops", "Reluu"], "did you mean"),
+        (["convert", "{model}/init_net.pb", "{model}/x", "--to", "xml"], "xml"),
+    ],
+)
 def test_errors_are_one_block_without_traceback(cli, model: Path, args: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
     status, text = cli(*(arg.format(model=model) for arg in args))
     assert status == 1
@@ -115,7 +116,10 @@ def test_check(cli, model: Path) -> None:  # type: ignore[no-untyped-def]
     status, text = cli("check", model, "--shape", "x=5,3")
     assert status == 1
     assert "operator 0, FC" in text
-    dump(NetDef(name="bad", op=(OperatorDef(type="Nope", input="q", output="y"),), external_input=("x",)), model / "predict_net.pb")
+    dump(
+        NetDef(name="bad", op=(OperatorDef(type="Nope", input="q", output="y"),), external_input=("x",)),
+        model / "predict_net.pb",
+    )
     status, text = cli("check", model)
     assert status == 1
     assert "1 operator of unknown type 'Nope'" in text

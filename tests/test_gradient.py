@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from caffe2ops import (
-    GradientError, GradientSlice, Net, NetDef, Operator, OperatorDef, Workspace, add_gradients, check_gradient, registry,
+    GradientError,
+    GradientSlice,
+    Net,
+    NetDef,
+    Operator,
+    OperatorDef,
+    Workspace,
+    add_gradients,
+    check_gradient,
+    registry,
 )
 from caffe2ops.gradient import backward
 from caffe2ops.gradient_rules import gradient_of, parse_line
@@ -24,7 +33,12 @@ def lines(ops: list[OperatorDef]) -> list[str]:
 
 def test_lines_are_parsed() -> None:
     call, sparse, plain = parse_line("FGradient(X, dY, scale=2.0) -> dX, db?; dW = sparse(I, dY); dB = dY")
-    assert (call.type, call.inputs, call.args, call.outputs) == ("FGradient", ("X", "dY"), {"scale": 2.0}, ("dX", "db?"))
+    assert (call.type, call.inputs, call.args, call.outputs) == (
+        "FGradient",
+        ("X", "dY"),
+        {"scale": 2.0},
+        ("dX", "db?"),
+    )
     assert (sparse.target, sparse.values, plain.target, plain.values) == ("dW", ("I", "dY"), "dB", ("dY",))
     with pytest.raises(ValueError, match="neither"):
         parse_line("F(X")
@@ -63,13 +77,14 @@ def test_in_place_writes_are_detected() -> None:
         backward(ops, ["y"])
 
 
-# fmt: off
-@pytest.mark.parametrize(("forward", "message"), [
-    (op("Reluu", "x", "y"), "no operator of type 'Reluu'"),
-    (op("ReluGradient", ("x", "dy"), "dx"), "ReluGradient has no gradient registered"),
-    (op("Adam", ("p", "m", "v", "g", "lr", "it"), ("p", "m", "v")), "Adam must not be asked for a gradient"),
-])
-# fmt: on
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (op("Reluu", "x", "y"), "no operator of type 'Reluu'"),
+        (op("ReluGradient", ("x", "dy"), "dx"), "ReluGradient has no gradient registered"),
+        (op("Adam", ("p", "m", "v", "g", "lr", "it"), ("p", "m", "v")), "Adam must not be asked for a gradient"),
+    ],
+)
 def test_refusals(forward: OperatorDef, message: str) -> None:
     with pytest.raises(Exception, match=message):
         backward([forward], [forward.output[0]])
@@ -78,9 +93,23 @@ def test_refusals(forward: OperatorDef, message: str) -> None:
 
 
 def test_stop_and_zero_gradient() -> None:
-    assert backward([op("StopGradient", "x", "y")], ["y"])[1].get("x") is None
+    stopped = [op("StopGradient", "x", "x2"), op("Relu", "x2", "y")]
+    assert backward(stopped, ["y"])[1].get("x") is None
+    with pytest.raises(GradientError, match="nothing reads the output 'x2' of StopGradient"):
+        backward(stopped[:1], ["x"])
     ops = [op("Relu", "x", "a"), op("ZeroGradient", "x", ())]
     assert any(o.type == "ConstantFill" and "x_grad" in o.output[0] for o in backward(ops, ["a"])[0])
+
+
+def test_a_gradient_that_others_need_is_not_overwritten() -> None:
+    """The gradient of Sqr scales dY in place; where dY is the gradient of something else too, it works on a copy."""
+    alone = backward([op("Sqr", "x", "y")], {"y": "dy"})[0]
+    assert lines(alone) == ["dy = Scale(dy)", "x_grad = Mul(dy, x)"]
+    shared = [op("Relu", "x", "a"), op("Sqr", "x", "b"), op("Sum", ("a", "b", "c"), "y")]
+    made, gradients = backward(shared, {"y": "dy"})
+    assert lines(made)[:2] == ["_dy_spared = Scale(dy)", "x_grad = Mul(_dy_spared, x)"]
+    assert gradients["c"] == "dy"
+    assert all(f.ok for f in check_gradient(NetDef(op=tuple(shared)), {"x": np.array([1.0, -2.0]), "c": np.ones(2)}))
 
 
 def test_add_gradients_extends_a_builder_or_gives_a_new_net() -> None:

@@ -54,19 +54,20 @@ def test_arguments_are_typed(scaled: type[Operator]) -> None:
     assert [type(v) for v in (op.count, op.factor, op.flag)] == [int, float, bool]
 
 
-# fmt: off
-@pytest.mark.parametrize(("args", "message"), [
-    ({}, "TestScaled: argument count is missing, wants int"),
-    ({"count": 0}, "TestScaled: count = 0, wants >= 1"),
-    ({"count": 4}, "TestScaled: count = 4, wants <= 3"),
-    ({"count": 1.5}, "TestScaled: count = 1.5, wants int"),
-    ({"count": 1, "factor": 0}, "TestScaled: factor = 0, wants > 0"),
-    ({"count": 1, "factor": "x"}, "TestScaled: factor = 'x', wants float"),
-    ({"count": 1, "mode": "tripled"}, "TestScaled: mode = 'tripled', wants 'plain' or 'double'"),
-    ({"count": 1, "mode": b"\xff"}, "TestScaled: mode = b'.*', wants str"),
-    ({"count": 1, "offsets": ("a",)}, r"TestScaled: offsets = \('a',\), wants list\[int\]"),
-])
-# fmt: on
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({}, "TestScaled: argument count is missing, wants int"),
+        ({"count": 0}, "TestScaled: count = 0, wants >= 1"),
+        ({"count": 4}, "TestScaled: count = 4, wants <= 3"),
+        ({"count": 1.5}, "TestScaled: count = 1.5, wants int"),
+        ({"count": 1, "factor": 0}, "TestScaled: factor = 0, wants > 0"),
+        ({"count": 1, "factor": "x"}, "TestScaled: factor = 'x', wants float"),
+        ({"count": 1, "mode": "tripled"}, "TestScaled: mode = 'tripled', wants 'plain' or 'double'"),
+        ({"count": 1, "mode": b"\xff"}, "TestScaled: mode = b'.*', wants str"),
+        ({"count": 1, "offsets": ("a",)}, r"TestScaled: offsets = \('a',\), wants list\[int\]"),
+    ],
+)
 def test_wrong_arguments(scaled: type[Operator], args: dict[str, Any], message: str) -> None:
     with pytest.raises(SchemaError, match=message):
         make(args)
@@ -100,7 +101,9 @@ def test_schema(scaled: type[Operator]) -> None:
 
 
 def test_duplicate_registration_names_both_places(scaled: type[Operator]) -> None:
-    with pytest.raises(ValueError, match=r"TestScaled is declared at .*test_operator.py:\d+ and again at .*test_operator.py:\d+"):
+    with pytest.raises(
+        ValueError, match=r"TestScaled is declared at .*test_operator.py:\d+ and again at .*test_operator.py:\d+"
+    ):
         type("TestScaled", (Operator,), {"contract": "X: float -> Y: X"})
 
 
@@ -125,23 +128,27 @@ def test_engines_fall_back_and_are_preferred(scaled: type[Operator]) -> None:
 
 
 def test_unknown_types_and_devices(scaled: type[Operator]) -> None:
-    with pytest.raises(UnknownOperator, match="no operator of type 'Reluu' is registered; did you mean .*Relu"):
+    with pytest.raises(UnknownOperator, match=r"no operator of type 'Reluu' is registered; did you mean .*Relu"):
         registry.get("Reluu")
     op = OperatorDef(type="TestScaled", input="X", output="Y", args={"count": 1})
     with pytest.raises(UnknownOperator, match=r"has no cuda kernel \(it has cpu\); declared at"):
         registry.create(op.replace(device_option=DeviceOption(device_type=1)))
-    with pytest.raises(UnknownOperator, match="device type 3 is not supported, there are 0 .cpu. and 1 .cuda."):
+    with pytest.raises(UnknownOperator, match=r"device type 3 is not supported, there are 0 .cpu. and 1 .cuda."):
         registry.create(op.replace(device_option=DeviceOption(device_type=3)))
 
 
-# fmt: off
-@pytest.mark.parametrize(("op", "message"), [
-    (OperatorDef(type="Relu", input=("a", "b"), output="y"), r"Relu: has 2 inputs, wants 1 \(X\)"),
-    (OperatorDef(type="Relu", input="a"), r"Relu: has 0 outputs, wants 1 \(Y\)"),
-    (OperatorDef(type="Softmax", input="a", output="a"), "Softmax: output 0 is input 0 .* may not be computed in place"),
-    (OperatorDef(type="Iter", input="a", output="b"), r"Iter: output 0 \('b'\) must be input 0 \('a'\)"),
-])
-# fmt: on
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (OperatorDef(type="Relu", input=("a", "b"), output="y"), r"Relu: has 2 inputs, wants 1 \(X\)"),
+        (OperatorDef(type="Relu", input="a"), r"Relu: has 0 outputs, wants 1 \(Y\)"),
+        (
+            OperatorDef(type="Softmax", input="a", output="a"),
+            "Softmax: output 0 is input 0 .* may not be computed in place",
+        ),
+        (OperatorDef(type="Iter", input="a", output="b"), r"Iter: output 0 \('b'\) must be input 0 \('a'\)"),
+    ],
+)
 def test_verification(op: OperatorDef, message: str) -> None:
     workspace = Workspace()
     for name in op.input:

@@ -27,17 +27,39 @@ def run(workspace: Workspace, *steps: ExecutionStep, nets: tuple[NetDef, ...] = 
     return [workspace.fetch("a").item(), workspace.fetch("b").item()]
 
 
-# fmt: off
-@pytest.mark.parametrize(("steps", "counts"), [
-    ([ExecutionStep(network=("na", "nb"))], [1, 1]),
-    ([ExecutionStep(network=("na",), num_iter=5)], [5, 0]),
-    ([ExecutionStep(network=("na",), num_iter=0)], [0, 0]),
-    ([ExecutionStep(substep=(ExecutionStep(network=("na",), num_iter=2), ExecutionStep(network=("nb",))), num_iter=3)], [6, 3]),
-    ([ExecutionStep(substep=(ExecutionStep(network=("na",), only_once=True), ExecutionStep(network=("nb",))), num_iter=3)], [1, 3]),
-    ([ExecutionStep(substep=(ExecutionStep(network=("na",), num_iter=7), ExecutionStep(network=("nb",), num_iter=9)),
-                    concurrent_substeps=True)], [7, 9]),
-])
-# fmt: on
+@pytest.mark.parametrize(
+    ("steps", "counts"),
+    [
+        ([ExecutionStep(network=("na", "nb"))], [1, 1]),
+        ([ExecutionStep(network=("na",), num_iter=5)], [5, 0]),
+        ([ExecutionStep(network=("na",), num_iter=0)], [0, 0]),
+        (
+            [
+                ExecutionStep(
+                    substep=(ExecutionStep(network=("na",), num_iter=2), ExecutionStep(network=("nb",))), num_iter=3
+                )
+            ],
+            [6, 3],
+        ),
+        (
+            [
+                ExecutionStep(
+                    substep=(ExecutionStep(network=("na",), only_once=True), ExecutionStep(network=("nb",))), num_iter=3
+                )
+            ],
+            [1, 3],
+        ),
+        (
+            [
+                ExecutionStep(
+                    substep=(ExecutionStep(network=("na",), num_iter=7), ExecutionStep(network=("nb",), num_iter=9)),
+                    concurrent_substeps=True,
+                )
+            ],
+            [7, 9],
+        ),
+    ],
+)
 def test_iterations(workspace: Workspace, steps: list[ExecutionStep], counts: list[int]) -> None:
     assert run(workspace, *steps) == counts
 
@@ -50,7 +72,7 @@ def test_should_stop_blob(workspace: Workspace) -> None:
 
 
 def test_a_stop_blob_that_is_no_bool_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(ValueError, match="should_stop_blob 'a' holds float32.*, wants one bool"):
+    with pytest.raises(ValueError, match=r"should_stop_blob 'a' holds float32.*, wants one bool"):
         run(workspace, ExecutionStep(network=("na",), should_stop_blob="a"))
 
 

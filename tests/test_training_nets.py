@@ -18,8 +18,13 @@ FOLDER = Path(__file__).parent / "golden" / "training_nets"
 INDEX: dict[str, dict[str, Any]] = json.loads((FOLDER / "index.json").read_text())
 # {net: reason} where caffe2ops means to differ
 INTENDED: dict[str, str] = {
-    "sqr": "Caffe2 scales the gradient that comes in, in place, so that its other readers get twice as much",
+    "sqr": "the gradient of Sqr scales the gradient that comes in; here a copy of it, where others read it too",
 }
+# {net: reason} that Caffe2 differentiates wrongly, and that are refused here
+REFUSED: dict[str, str] = {
+    "unused_output_of_split": "Caffe2 joins the gradients that there are, to a tensor of the wrong shape",
+}
+DIFFERENTIATED = [name for name, entry in INDEX.items() if "error" not in entry and name not in REFUSED]
 
 
 def net_of(name: str) -> NetDef:
@@ -69,7 +74,7 @@ def require_operators(name: str) -> None:
         pytest.skip(f"operators missing: {', '.join(missing)}")
 
 
-@pytest.mark.parametrize("name", [name for name, entry in INDEX.items() if "error" not in entry])
+@pytest.mark.parametrize("name", DIFFERENTIATED)
 def test_generated_operators(name: str) -> None:
     require_operators(name)
     entry = INDEX[name]
@@ -85,7 +90,7 @@ def test_generated_operators(name: str) -> None:
         assert mine == theirs
 
 
-@pytest.mark.parametrize("name", [name for name, entry in INDEX.items() if "error" not in entry])
+@pytest.mark.parametrize("name", DIFFERENTIATED)
 def test_gradient_map(name: str) -> None:
     require_operators(name)
     entry = INDEX[name]
@@ -96,7 +101,7 @@ def test_gradient_map(name: str) -> None:
     assert plain == entry["map"]
 
 
-@pytest.mark.parametrize("name", [name for name, entry in INDEX.items() if "error" in entry])
+@pytest.mark.parametrize("name", sorted(INDEX.keys() - DIFFERENTIATED))
 def test_refused(name: str) -> None:
     require_operators(name)
     entry = INDEX[name]

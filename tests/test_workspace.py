@@ -9,12 +9,13 @@ import pytest
 
 from caffe2ops import BlobError, NetDef, OperatorDef, QTensor, Workspace
 
-# fmt: off
 ARRAYS = [np.arange(3, dtype=d) for d in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2")] + [
-    np.array([True, False]), np.array(5.0, np.float32), np.zeros((0, 2), np.float32),
-    np.arange(6, dtype=np.float32).reshape(2, 3).T, np.arange(3, dtype=">f4"),
+    np.array([True, False]),
+    np.array(5.0, np.float32),
+    np.zeros((0, 2), np.float32),
+    np.arange(6, dtype=np.float32).reshape(2, 3).T,
+    np.arange(3, dtype=">f4"),
 ]
-# fmt: on
 
 
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda a: f"{a.dtype.str}{a.shape}")

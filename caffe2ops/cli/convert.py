@@ -14,7 +14,9 @@ def convert(
     source: Path = typer.Argument(
         metavar="IN", help="A net or plan in any format; which one is told from its content."
     ),
-    target: Path = typer.Argument(metavar="OUT", help="Where to write it: .pbtxt and .json say the format, other names are binary."),
+    target: Path = typer.Argument(
+        metavar="OUT", help="Where to write it: .pbtxt and .json say the format, other names are binary."
+    ),
     to: str = typer.Option("", metavar="binary|text|json", help="The format to write, whatever the name of OUT says."),
 ) -> None:
     """Convert a net between binary .pb, .pbtxt and JSON."""

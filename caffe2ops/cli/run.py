@@ -12,7 +12,8 @@ import typer
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
 from caffe2ops.net import Timing
-from caffe2ops.workspace import QTensor, Workspace, describe
+from caffe2ops.qtensor import QTensor
+from caffe2ops.workspace import Workspace, describe
 
 
 def run(

@@ -15,7 +15,7 @@ import numpy as np
 
 from caffe2ops.defs import BlobProto, DataType, DeviceOption, QTensorProto, Segment, TensorProto, data_type_of, dtype_of
 from caffe2ops.formats.error import FormatError
-from caffe2ops.workspace import QTensor
+from caffe2ops.qtensor import QTensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

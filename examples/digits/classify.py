@@ -48,7 +48,7 @@ def main() -> None:
         panels.append(Panel(draw(image[0]), title=f"[bold]{answer}[/] {row[answer]:.1%}", subtitle=verdict, width=20))
     console.print(Columns(panels))
     right = int((answers == labels).sum())
-    console.print(f"{right} of {len(labels)} right, says net {predictor.definition.name!r} of {HERE.name}/predict_net.pb")
+    console.print(f"{right} of {len(labels)} right: net {predictor.definition.name!r} in {HERE.name}/predict_net.pb")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main() -> None:
     for count, width in ((1000, 10), (1000, 1000), (1, 10)):
         kwargs = {"count": count, "width": width}
         contenders = [
-            Contender("Caffe2", HERE / "caffe2_side.py", "chain", kwargs, reference=True),
+            Contender("Caffe2", HERE / "executor_reference.py", "chain", kwargs, reference=True),
             Contender("caffe2ops", HERE / "executor.py", "chain", kwargs),
         ]
         rows[f"{count} operators of {width} elements"] = compare(contenders)

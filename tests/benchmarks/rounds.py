@@ -1,9 +1,14 @@
 """Interleaved timing of contenders, each in a process of its own, one thread, within one run.
 
-    compare([Contender("ours", HERE / "executor.py", "chain"), Contender("Caffe2", HERE / "caffe2_side.py", "chain", reference=True)])
+    compare([
+        Contender("ours", HERE / "executor.py", "chain"),
+        Contender("Caffe2", HERE / "executor_reference.py", "chain", reference=True),
+    ])
 
-A contender is a function in a file that gets keyword arguments and returns the call to be timed. Files of the reference's side are run
-by the interpreter that CAFFE2OPS_REFERENCE names and must not import caffe2ops. Each round times every contender, in turn in either
+A contender is a function in a file that gets keyword arguments and returns the call to be timed. Files of the
+reference's side are run
+by the interpreter that CAFFE2OPS_REFERENCE names and must not import caffe2ops. Each round times every contender, in
+turn in either
 order; what counts is the minimum over all rounds, and the median of the rounds' minima beside it.
 """
 
@@ -28,7 +33,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 @dataclass(frozen=True)
 class Contender:
-    """A function to be timed: `file`:`function`(**`kwargs`) gives the call. `reference`: by the real Caffe2's interpreter."""
+    """A function to be timed: `file`:`function`(**`kwargs`) gives the call. `reference`: by the real Caffe2's
+    interpreter."""
 
     name: str
     file: Path
@@ -126,9 +132,18 @@ def _least(call: Callable[[], Any], seconds: float) -> float:
 def table(title: str, rows: dict[str, dict[str, Result]], base: str) -> str:
     """A Markdown table: milliseconds of `base`, and every other contender's ratio to it (by minima / by medians)."""
     names = [name for name in next(iter(rows.values())) if name != base]
-    lines = [f"## {title}", "", f"| case | {base} ms | {' | '.join(names)} |", f"| --- | ---: |{' ---: |' * len(names)}"]
+    lines = [
+        f"## {title}",
+        "",
+        f"| case | {base} ms | {' | '.join(names)} |",
+        f"| --- | ---: |{' ---: |' * len(names)}",
+    ]
     for case, results in rows.items():
-        ratios = [f"{r.minimum / results[base].minimum:.2f} / {r.typical / results[base].typical:.2f}" for n in names if (r := results[n])]
+        ratios = [
+            f"{r.minimum / results[base].minimum:.2f} / {r.typical / results[base].typical:.2f}"
+            for n in names
+            if (r := results[n])
+        ]
         lines.append(f"| {case} | {1e3 * results[base].minimum:.4g} | {' | '.join(ratios)} |")
     return "\n".join(lines)
 

@@ -30,7 +30,7 @@ def zero_sized(sample: Sample) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     feeds = feeds_of(sample)
     contract = registry.get(sample.op).parsed
-    arrays = [(port, feeds.get(name)) for (port, name) in contract._pair(contract.inputs, sample.input_names)]
+    arrays = [(port, feeds.get(name)) for (port, name) in contract.pair(contract.inputs, sample.input_names)]
     axes: dict[str, list[tuple[int, int]]] = {}  # symbol -> (input, axis)
     for k, (port, value) in enumerate(arrays):
         if not isinstance(value, np.ndarray) or not value.ndim:

@@ -6,6 +6,8 @@ import numpy as np
 
 from tests.kit.sample import Blob, Sample, rng, strings
 
+STEPS = "steps, or rounds to fewer bits"
+
 INF, NAN = np.inf, np.nan
 NUMBERS = (np.float32, np.float64, np.int32, np.int64)
 EXTREMES = np.float32([-INF, -1e30, -3, -1, -0.5, -1e-30, -0.0, 0, 1e-30, 0.5, 1, 3, 1e30, INF, NAN])
@@ -253,24 +255,45 @@ samples += [
     Sample("SumReduceLike", [floats(4), floats(2, 4)], error="does not fit into A"),
 ]
 
-# --- Pow; with two inputs its gradient makes ones of float32, so that it cannot be checked in float64 ---
+# --- Pow ---
+
+ONES = "its gradient makes ones of float32, so that it cannot be checked in float64"
 
 for exponent in (2.0, -1.0, 1.0, 0.0, 0.5, 2.5, 3.0):
     samples.append(Sample("Pow", [floats(2, 3, low=0.3, high=3)], {"exponent": exponent}, note=f"exponent {exponent}"))
     samples.append(
-        Sample("Pow", [EXTREMES[3:11]], {"exponent": exponent}, note=f"extremes {exponent}", differentiable=False)
+        Sample(
+            "Pow",
+            [EXTREMES[3:11]],
+            {"exponent": exponent},
+            note=f"extremes {exponent}",
+            differentiable=False,
+            reason="poles",
+        )
     )
 samples += [
-    Sample("Pow", [floats(2, 3, low=0.3, high=3), floats(2, 3, seed=1)], note="two inputs", differentiable=False),
+    Sample(
+        "Pow",
+        [floats(2, 3, low=0.3, high=3), floats(2, 3, seed=1)],
+        note="two inputs",
+        differentiable=False,
+        reason=ONES,
+    ),
     Sample(
         "Pow",
         [floats(2, 3, 4, low=0.3, high=3), floats(3, seed=1)],
         LEGACY | {"axis": 1},
         note="broadcast",
         differentiable=False,
+        reason=ONES,
     ),
     Sample(
-        "Pow", [floats(2, 3, low=0.3, high=3), floats(1, seed=1)], LEGACY, note="one exponent", differentiable=False
+        "Pow",
+        [floats(2, 3, low=0.3, high=3), floats(1, seed=1)],
+        LEGACY,
+        note="one exponent",
+        differentiable=False,
+        reason=ONES,
     ),
     Sample("Pow", [floats(2, 3), floats(3)], error="exponent: shape is"),
     Sample("Pow", [floats(2, 3), floats(2, 3)], {"axis": 1}, error="they want broadcast = 1"),
@@ -331,16 +354,23 @@ TYPES = {1: "float", 2: "int32", 5: "bool", 6: "uint8", 7: "int8", 8: "uint16", 
 for number, name in TYPES.items():
     for dtype in ("float32", "float64", "int32", "int64", "uint8", "int8", "bool"):
         values = WIDE.astype(np.int64).astype(dtype) if dtype[0] in "iub" else WIDE.astype(dtype)
-        samples.append(Sample("Cast", [values], {"to": number}, note=f"{dtype} to {name}", differentiable=False))
+        samples.append(
+            Sample("Cast", [values], {"to": number}, note=f"{dtype} to {name}", differentiable=False, reason=STEPS)
+        )
 samples += [
     Sample("Cast", [np.float32([NAN, INF, -3e9, 3e9])], {"to": 2}, note="beyond int32", devices=("cpu",)),
     Sample("Cast", [np.float32([NAN, INF, -3e9, 3e9])], {"to": 6}, note="far beyond uint8", devices=("cpu",)),
     Sample("Cast", [np.float32([1.5, -2, NAN, INF, 1e7])], {"to": 4}, note="float to string", devices=("cpu",)),
     Sample("Cast", [np.array([True, False])], {"to": "string"}, note="bool to string", devices=("cpu",)),
-    Sample("Cast", [integers(2, 3)], {"to": "float"}, note="to by name", differentiable=False),
+    Sample("Cast", [integers(2, 3)], {"to": "float"}, note="to by name", differentiable=False, reason=STEPS),
     Sample("Cast", [floats(2, 3)], {"to": "DOUBLE", "from_type": "float"}, note="gradient"),
     Sample(
-        "Cast", [floats(2, 3, dtype=np.float64)], {"to": 1, "from_type": 13}, note="narrowing", differentiable=False
+        "Cast",
+        [floats(2, 3, dtype=np.float64)],
+        {"to": 1, "from_type": 13},
+        note="narrowing",
+        differentiable=False,
+        reason=STEPS,
     ),
     Sample(
         "Cast",

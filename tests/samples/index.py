@@ -106,7 +106,7 @@ samples = [
     _scatter("negative", X, TWO, _i(0, -1), _f(2, 3), THREE, error="INDICES: element 1 is -1"),
     _scatter("width", X, TWO, _i(0, 2), _f(2, 4), THREE, error="X_1: shape is"),
     _scatter("two weights", X, _f(2), _i(0, 2), _f(2, 3), THREE, error="Weight_0: has 2"),
-    _scatter("no weight", X, TWO, _i(0, 2), _f(2, 3), THREE, _f(2, 3), error="has no weight"),
+    _scatter("no weight", X, TWO, _i(0, 2), _f(2, 3), THREE, _f(2, 3), error="inputs % 2 == 1"),
     Sample("ScatterAssign", [X, _i(0, 2), _f(2, 3, seed=1)], inplace={0: 0}),
     Sample("ScatterAssign", [X, _l(1, 1), _f(2, 3, seed=1)], inplace={0: 0}, note="twice"),
     *(
@@ -129,7 +129,12 @@ samples = [
     _top("middle axis", _f(2, 4, 3), k=2, axis=1),
     _top("middle axis, too many", _f(2, 3, 2), k=4, axis=1),
     _top("k as input", _f(2, 5), _l(2)),
-    _top("ties", np.float32([[1, 2, 2, 0, 2], [0, -0.0, 0, 0, 0]]), k=3, more=dict(differentiable=False)),
+    _top(
+        "ties",
+        np.float32([[1, 2, 2, 0, 2], [0, -0.0, 0, 0, 0]]),
+        k=3,
+        more=dict(differentiable=False, reason="ties: a kink"),
+    ),
     _top("infinite", np.float32([[-np.inf, np.inf, 0, -np.inf]]), k=3, more=dict(differentiable=False)),
     _top("nan", np.float32([[3, 1, np.nan, np.nan, 2], [1, 2, 3, np.nan, 0]]), k=2, more=dict(differentiable=False)),
     _top(

@@ -39,7 +39,13 @@ samples = [
     Sample("LabelCrossEntropy", [_p(3, 4), LABELS.reshape(3, 1)], note="labels in a column"),
     Sample("LabelCrossEntropy", [_p(2, 3, 2), _i(5, 0)], note="3-D"),
     Sample("LabelCrossEntropy", [_p(4), _i(2)], note="one row"),
-    Sample("LabelCrossEntropy", [np.zeros((2, 3), "f4"), _i(0, 1)], note="probability 0", differentiable=False),
+    Sample(
+        "LabelCrossEntropy",
+        [np.zeros((2, 3), "f4"), _i(0, 1)],
+        note="probability 0",
+        differentiable=False,
+        reason="clipped there: a kink",
+    ),
     Sample("LabelCrossEntropy", [_p(0, 3), _i()], note="no rows"),
     Sample(
         "LabelCrossEntropy",
@@ -121,7 +127,7 @@ samples = [
     _softmax("", LOGITS, LABELS),
     _softmax("labels in a column", LOGITS, LABELS.reshape(3, 1)),
     _softmax("weights", LOGITS, LABELS, WEIGHTS),
-    _softmax("weights of 0", LOGITS, LABELS, WEIGHTS * 0, differentiable=False),
+    _softmax("weights of 0", LOGITS, LABELS, WEIGHTS * 0, differentiable=False, reason="0 whatever the logits"),
     _softmax("negative weights", LOGITS, LABELS, -WEIGHTS, differentiable=False, reason=NEGATIVE),
     _softmax("negative weights, gradient", LOGITS, LABELS, -WEIGHTS, golden=False, reason=NEGATIVE),
     _softmax("scale", LOGITS, LABELS, scale=2.5),

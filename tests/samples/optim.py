@@ -247,7 +247,7 @@ samples = [
     Sample("WeightedSum", [f(2, 3), f(1), f(6), f(1)], note="shapes", differentiable=False, reason="shapes differ"),
     Sample("WeightedSum", [f(2, 3), f(1), f(5), f(1)], note="sizes", error="tensor 1: has 5 elements"),
     Sample("WeightedSum", [f(2, 3), f(2)], note="two weights", error="weight 0: has 2 elements"),
-    Sample("WeightedSum", [f(2, 3), f(1), f(2, 3)], note="odd", error="wants pairs"),
+    Sample("WeightedSum", [f(2, 3), f(1), f(2, 3)], note="odd", error="inputs % 2 == 0"),
     Sample("WeightedSumGradient", [f(*SHAPE), *WEIGHTED], outputs=2),
     Sample("WeightedSumGradient", [f(*SHAPE), *WEIGHTED], {"grad_on_w": 1}, note="on weights", outputs=4),
     Sample("WeightedSumGradient", [f(*SHAPE), *WEIGHTED], note="outputs", outputs=4, error="there are 4 for 5 inputs"),

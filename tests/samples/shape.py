@@ -149,7 +149,7 @@ samples = [
     ),
     Sample("Tile", [_f(2, 3)], {"tiles": 2, "axis": 1}),
     Sample("Tile", [_f(2, 3)], {"tiles": 3, "axis": -2}, note="first axis"),
-    Sample("Tile", [_f(2, 3)], {"tiles": 0, "axis": 0}, note="none", differentiable=False),
+    Sample("Tile", [_f(2, 3)], {"tiles": 0, "axis": 0}, note="none", differentiable=False, reason="nothing comes out"),
     Sample("Tile", [_f(2, 3), _i(3), _i(1)], note="as inputs"),
     Sample("Tile", [_f(2, 3), _i(3)], {"axis": 0}, note="tiles as input"),
     Sample("Tile", [_i(1, 2)], {"tiles": 2, "axis": 0}, note="int32"),

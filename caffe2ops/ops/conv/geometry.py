@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, Unknown
 from caffe2ops.operator import Arg
-from caffe2ops.ops.conv.settled import Settled
+from caffe2ops.settled import Settled
 
 # The list for all axes -> the one number for all axes, the numbers of a 2-D window one by one.
 SPELLINGS = {

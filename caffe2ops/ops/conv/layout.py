@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Step
-from caffe2ops.ops.conv.settled import Settled
+from caffe2ops.settled import Settled
 
 
 class ChannelMove(Settled):

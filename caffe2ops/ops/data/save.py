@@ -13,7 +13,7 @@ from caffe2ops.formats import binary, open_db, value_to_blobs
 from caffe2ops.formats.tensors import CHUNK, TENSOR
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.data.files import inside_root, on_host
-from caffe2ops.workspace import QTensor
+from caffe2ops.qtensor import QTensor
 
 SERIALIZED = (np.ndarray, QTensor, str, bytes, BlobProto)
 PATTERN = re.compile(r"%(0?\d*)(?:l*d|i|u)")

@@ -15,7 +15,7 @@ from caffe2ops.ops.elementwise.rows import call
 
 NUMBERS = ("float32", "float64", "int32", "int64")
 FLOATS = ("float32", "float64")
-DOCS = {"X": "tensors of one shape", "Y": "a tensor like them", "M": "a tensor like them"}
+DOCS = {"X": "tensors of one shape", "Y": "a tensor like them", "C": "a tensor like them", "M": "a tensor like them"}
 
 
 class Folding(Operator):
@@ -66,10 +66,10 @@ class Folding(Operator):
 class Sum(Folding):
     """The sum of the inputs, element by element.
 
-    Its gradient needs no operator: dY is the gradient of every input. Caffe2: operators/utility_ops (SumOp).
+    Its gradient needs no operator: dC is the gradient of every input. Caffe2: operators/utility_ops (SumOp).
     """
 
-    contract = "*X: number[...] -> Y: X[...]"
+    contract = "*X: number[...] -> C: X[...]"
     fold = staticmethod(np.add)
     kernel = Kernel("A + B", "A B", dtypes=NUMBERS, name="Sum")
 

@@ -39,16 +39,14 @@ class ScatterWeightedSum(Operator):
         "more": "further pairs X, Weight",
     }
     gradient = FORBIDDEN
+    arity = "inputs % 2 == 1"
     inplace_enforced = ((0, 0),)
 
     def infer(self, x: TensorSpec, *rest: TensorSpec) -> TensorSpec:
-        self._pairs(rest)
         return x
 
     @staticmethod
     def _pairs(rest: Any) -> list[tuple[Any, Any]]:
-        if len(rest) % 2:
-            raise ValueError(f"X_{len(rest) // 2}: has no weight, wants pairs X, Weight after INDICES")
         return list(zip(rest[2::2], rest[3::2]))
 
     def cost(self, inputs: Any, outputs: Any) -> Cost:

@@ -11,8 +11,8 @@ import numpy as np
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Step
 from caffe2ops.ops.conv.geometry import differ
-from caffe2ops.ops.conv.settled import Settled
 from caffe2ops.ops.fill.mt19937 import Generator, generator_of
+from caffe2ops.settled import Settled
 
 
 class Dropping(Settled):

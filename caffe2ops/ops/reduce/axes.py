@@ -69,8 +69,10 @@ class ReduceGradient(OverAxes):
                 )
         kept = self._shape(x.shape, True)
         dx = self.out(0, x.shape, x.dtype)
-        type(self).back(dy.reshape(kept), x, y.reshape(kept), x.size // max(y.size, 1), dx)
+        dx[...] = type(self).back(dy.reshape(kept), x, y.reshape(kept), x.size // max(y.size, 1))
         return dx
+
+    run_cuda = run_cpu
 
 
 def _run_cuda(self: Reduce, x: Any) -> Any:
@@ -97,7 +99,7 @@ def reduction(
 ) -> None:
     """Declares a reduction and its gradient.
 
-    `fold(x, axes, out)`; `back(dy, x, y, count, out)`; `cuda`: parts of a Reduction.
+    `fold(x, axes, out)`; `back(dy, x, y, count)`; `cuda`: parts of a Reduction.
     """
     x, y = names
     kernel = {} if cuda is None else {"kernel": Reduction(**cuda, name=name), "run_cuda": _run_cuda}
@@ -157,13 +159,38 @@ def _l2(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
     np.sqrt(out, out=out)
 
 
-def _l2_back(dy: np.ndarray, x: np.ndarray, y: np.ndarray, n: int, out: np.ndarray) -> None:
-    np.multiply(x, np.divide(dy, y, out=np.zeros_like(dy), where=y >= SMALLEST_NORM), out=out)
-    np.copyto(out, dy, where=y < SMALLEST_NORM)
+def _l2_back(dy: Any, x: Any, y: Any, n: int) -> Any:
+    small = y < SMALLEST_NORM
+    return x * (dy * ~small / (y + small)) + dy * small
 
 
-def _pass_equal(dy: np.ndarray, x: np.ndarray, y: np.ndarray, n: int, out: np.ndarray) -> None:
-    np.multiply(dy, x == y, out=out)
+def _pass_equal(dy: Any, x: Any, y: Any, n: int) -> Any:
+    return dy * (x == y)
+
+
+# C type -> (what every number replaces in a fold for the greatest value, what an empty fold gives), and for the least
+LIMITS = {
+    "float": (("-1.0f / 0.0f", "-3.402823466e+38f"), ("1.0f / 0.0f", "3.402823466e+38f")),
+    "double": (("-1.0 / 0.0", "-1.7976931348623157e+308"), ("1.0 / 0.0", "1.7976931348623157e+308")),
+    "int": (("-2147483647 - 1",) * 2, ("2147483647",) * 2),
+    "long long": (("-9223372036854775807LL - 1",) * 2, ("9223372036854775807LL",) * 2),
+}
+
+
+def _extreme_kernel(better: str) -> dict[str, Any]:
+    """Parts of a Reduction that keeps the better of two, and NaN."""
+    lines = [
+        f"__device__ __forceinline__ {name} {function}({name}) {{ return {value}; }}"
+        for name, limits in LIMITS.items()
+        for function, value in zip(("worst", "of_nothing"), limits[better == "<"])
+    ]
+    return dict(
+        combine=f"a {better} b || a != a ? a : b",
+        identity="worst(A(0))",
+        finish="n ? a : of_nothing(A(0))",
+        preamble="\n".join(lines),
+        dtypes=("float32", "float64", "int32", "int64"),
+    )
 
 
 reduction(
@@ -171,7 +198,7 @@ reduction(
     "The sum over the axes.",
     "number",
     _sum,
-    lambda dy, x, y, n, out: np.copyto(out, dy),
+    lambda dy, x, y, n: dy,
     cuda=dict(combine="a + b", identity="A(0)", dtypes=("float32", "float64", "int32", "int64")),
 )
 reduction(
@@ -179,7 +206,7 @@ reduction(
     "The mean over the axes; 0 where they are empty.",
     "float",
     _mean,
-    lambda dy, x, y, n, out: np.divide(dy, n, out=out),
+    lambda dy, x, y, n: dy / n,
     cuda=dict(combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=("float32", "float64")),
 )
 reduction(
@@ -189,6 +216,7 @@ reduction(
     "number",
     _extreme(np.maximum.reduce, "min"),
     _pass_equal,
+    cuda=_extreme_kernel(">"),
     names=("data", "reduced"),
 )
 reduction(
@@ -198,6 +226,7 @@ reduction(
     "number",
     _extreme(np.minimum.reduce, "max"),
     _pass_equal,
+    cuda=_extreme_kernel("<"),
     names=("data", "reduced"),
 )
 reduction(
@@ -205,7 +234,7 @@ reduction(
     "The sum of absolute values over the axes.",
     "float",
     _l1,
-    lambda dy, x, y, n, out: np.multiply(dy, np.sign(x), out=out),
+    lambda dy, x, y, n: dy * (x > 0) - dy * (x < 0),
     cuda=dict(map="A(x < T(0) ? -x : x)", combine="a + b", identity="A(0)", dtypes=("float32", "float64")),
 )
 reduction(

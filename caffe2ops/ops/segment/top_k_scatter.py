@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_BLOCK = 1 << 16  # index entries looked at together: they stay in the cache
+_BLOCK = 1 << 17  # index entries looked at together: they stay in the cache
 
 
 def lengths_top_k_gradient(
@@ -20,9 +20,12 @@ def lengths_top_k_gradient(
     for first in range(0, count, step):
         rows = slice(first, min(count, first + step))
         kept = np.minimum(lengths[rows], k)
-        scatter = _scatter_sparse if 2 * int(kept.sum()) < kept.shape[0] * k else _scatter_dense
+        entries = int(np.add.reduce(kept))
         local, values = indices[rows].reshape(-1), dvalues[rows].reshape(-1)
-        scatter(first, lengths[rows], starts[rows], kept, local, values, k, ddata)
+        if 2 * entries < local.shape[0]:
+            _scatter_sparse(first, lengths[rows], starts[rows], kept, local, values, k, ddata)
+        else:
+            _scatter_dense(first, lengths[rows], starts[rows], kept, entries, local, values, k, ddata)
 
 
 def _scatter_dense(
@@ -30,6 +33,7 @@ def _scatter_dense(
     lengths: np.ndarray,
     starts: np.ndarray,
     kept: np.ndarray,
+    entries: int,
     local: np.ndarray,
     dvalues: np.ndarray,
     k: int,
@@ -44,21 +48,21 @@ def _scatter_dense(
     inside = local.view(np.uint32) < limits.view(np.uint32)  # unsigned: -1 is a huge index
     target = np.repeat(starts, k)
     target += local
+    if entries == local.shape[0] and inside.all():
+        ddata[target] = dvalues
+        return
     padding = np.flatnonzero(~inside)
     row = padding // k
-    if inside.shape[0] - padding.shape[0] != int(kept.sum()) or (padding - row * k < kept[row]).any():
+    if inside.shape[0] - padding.shape[0] != entries or (padding - row * k < kept[row]).any():
         # An index that is wrong, or padding that looks like an index.
         read = (np.arange(k) < kept[:, None]).reshape(-1)
         _refuse(first, np.flatnonzero(read & ~inside), local, limits, k)
         padding = np.flatnonzero(~read)
-    if padding.shape[0]:
-        last = int(np.flatnonzero(kept)[-1])
-        final = last * k + int(kept[last]) - 1
-        target[padding] = target[final]
-        ddata[target] = dvalues
-        ddata[target[final]] = dvalues[final]
-    else:
-        ddata[target] = dvalues
+    last = kept.shape[0] - 1 - int((kept[::-1] > 0).argmax())
+    final = last * k + int(kept[last]) - 1
+    target[padding] = target[final]
+    ddata[target] = dvalues
+    ddata[target[final]] = dvalues[final]
 
 
 def _scatter_sparse(
@@ -72,15 +76,16 @@ def _scatter_sparse(
     ddata: np.ndarray,
 ) -> None:
     """Most entries are padding: those that count are picked out by their positions in the block."""
-    before = np.cumsum(kept) - kept
-    row = np.repeat(np.arange(kept.shape[0]), kept)
-    entry = (np.arange(kept.shape[0]) * k - before)[row]
-    entry += np.arange(row.shape[0])
-    index, limits = local[entry], lengths[row]
+    before = np.add.accumulate(kept, dtype=np.int64)
+    entries = int(before[-1])
+    before -= kept
+    entry = np.repeat(np.arange(0, local.shape[0], k) - before, kept)
+    entry += np.arange(entries)
+    index, limits = local[entry], np.repeat(lengths, kept)
     inside = index.view(np.uint32) < limits.view(np.uint32)
     if not inside.all():
         _refuse(first, entry[~inside], local, np.repeat(lengths, k), k)
-    target = starts[row]
+    target = np.repeat(starts, kept)
     target += index
     ddata[target] = dvalues[entry]
 

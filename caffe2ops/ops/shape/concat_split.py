@@ -44,8 +44,6 @@ class Concat(AlongAxis):
         "concat_result": "all of them",
         "split_info": "the size of each along the axis",
     }
-    split: list[int] = Arg((), doc="of Split, where this is its gradient; not read")
-    use_scaling_lengths: bool = Arg(False, doc="of SplitByLengths, where this is its gradient; not read")
 
     def _joined(self, shapes: list[Shape]) -> tuple[int, Shape, list[Any]]:
         """Axis, shape of the result, and sizes along the axis."""

@@ -127,7 +127,6 @@ class ResizeLike(OneShape):
     contract = "data: any, shape_tensor: any -> output: data[?]"
     docs = {"data": "any tensor", "shape_tensor": "gives the shape", "output": "the data in that shape"}
     gradient = FORBIDDEN
-    axis: int = Arg(1, doc="of Flatten, where this is its gradient; not read")
 
     def shape(self, data: Shape, like: Shape) -> Shape:
         if differ(size(data), size(like)):

@@ -1,4 +1,4 @@
-"""The real Caffe2's side of the benchmarks: run by its own interpreter (Python 3.9), never by caffe2ops'."""
+"""The real Caffe2's side of executor.py, run by its own interpreter."""
 
 import numpy as np
 from caffe2.python import core, workspace
@@ -15,20 +15,9 @@ def chain(count=1000, width=10, kind="simple"):
     net.Proto().type = kind
     for i in range(count):
         if i % 2:
-            net.Add(["x%d" % i, "c"], "x%d" % (i + 1))
+            net.Add([f"x{i}", "c"], f"x{i + 1}")
         else:
-            net.Relu("x%d" % i, "x%d" % (i + 1))
+            net.Relu(f"x{i}", f"x{i + 1}")
     workspace.CreateNet(net)
     name = net.Proto().name
     return lambda: workspace.RunNet(name)
-
-
-def run_net_once(path):
-    """An init net from its bytes, by the C++ route."""
-    content = open(path, "rb").read()
-
-    def call():
-        workspace.ResetWorkspace()
-        workspace.C.run_net_once(content)
-
-    return call
