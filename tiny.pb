@@ -1,0 +1,3 @@
+
+tiny
+XY"Relu:X
