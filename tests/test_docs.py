@@ -31,7 +31,9 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
-def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if page.name == "cuda.md":
+        request.getfixturevalue("emulated_cuda")
     namespace: dict[str, Any] = {"__name__": "example", "tmp_path": tmp_path}
     for line, code in blocks(page):
         exec(compile("\n" * line + code, str(page), "exec"), namespace)

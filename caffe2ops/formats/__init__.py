@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from caffe2ops.formats.error import FormatError
 
 if TYPE_CHECKING:
+    from caffe2ops.formats.binary import decode, encode
     from caffe2ops.formats.db import DB, Cursor, Transaction, open_db
     from caffe2ops.formats.files import dump, dumps, load, loads
     from caffe2ops.formats.predictor import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "binary": "decode encode",
     "files": "load loads dump dumps",
     "tensors": "tensor_to_array tensors_to_array array_to_tensor qtensor_to_value value_to_qtensor blob_to_value "
     "value_to_blobs",
@@ -52,8 +54,10 @@ __all__ = [
     "Transaction",
     "array_to_tensor",
     "blob_to_value",
+    "decode",
     "dump",
     "dumps",
+    "encode",
     "export_predictor",
     "json_schema",
     "load",

@@ -49,7 +49,7 @@ def _sparse(op: str) -> list[Sample]:
         Sample(op, [_f(4, 2, 2), PICKED, L], note="3-D"),
         Sample(op, [TABLE.astype("f2"), PICKED, L], note="float16", differentiable=False),
         Sample(op, [_f(9, 3).astype("f2"), PICKED, L], note="float16, large table", differentiable=False),
-        Sample(op, [TABLE, _i(), _i(0, 0)], note="all empty", differentiable=False),
+        Sample(op, [TABLE, _i(), _i(0, 0)], note="all empty", differentiable=False, reason="no row is read"),
         Sample(op, [TABLE.astype("f8"), PICKED, L], note="float64", golden=False, reason=DOUBLE),
         Sample(
             op, [TABLE, _i(1, 4, 0, 0, 2, 1), L], error="INDICES: element 1 is 4, DATA has 4 rows", note="out of range"
@@ -88,7 +88,13 @@ samples = [
         {"grad_on_weights": 1},
         note="gradient on weights",
     ),
-    Sample("SparseLengthsWeightedSum", [TABLE.astype("f2"), WEIGHTS, PICKED, L], note="float16", differentiable=False),
+    Sample(
+        "SparseLengthsWeightedSum",
+        [TABLE.astype("f2"), WEIGHTS, PICKED, L],
+        note="float16",
+        differentiable=False,
+        reason="float16",
+    ),
     Sample("SparseLengthsWeightedSum", [TABLE, _f(5), PICKED, L], error="INDICES: shape is", note="too few weights"),
     Sample("SparseLengthsPositionalWeightedSum", [TABLE, _f(3), PICKED, L]),
     Sample(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops import formats
 from caffe2ops.defs import TensorProtos
-from caffe2ops.formats import binary, open_db, tensor_to_array
 from caffe2ops.operator import FORBIDDEN, NO_GRADIENT, Arg, Operator
 from caffe2ops.ops.data.files import inside_root, on_device
 
@@ -23,7 +23,7 @@ class DBReader:
 
     def __init__(self, db_type: str, path: Path, num_shards: int = 1, shard_id: int = 0):
         self.db_type, self.path, self.num_shards, self.shard_id = db_type, path, num_shards, shard_id
-        self._db = open_db(db_type, path)
+        self._db = formats.open_db(db_type, path)
         self._cursor = self._db.cursor()
         self._lock = threading.Lock()
         self._start()
@@ -107,10 +107,10 @@ class TensorProtosDBInput(Operator):
     run_cuda = run_cpu
 
     def _record(self, key: bytes, value: Any) -> list[np.ndarray]:
-        protos = binary.decode(value, TensorProtos).protos
+        protos = formats.decode(value, TensorProtos).protos
         if len(protos) != self.n_outputs:
             raise ValueError(f"data: record {key!r} has {len(protos)} tensors, there are {self.n_outputs} outputs")
-        return [tensor_to_array(proto) for proto in protos]
+        return [formats.tensor_to_array(proto) for proto in protos]
 
     @staticmethod
     def _stack(i: int, column: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from caffe2ops import formats
 from caffe2ops.defs import BlobProto
-from caffe2ops.formats import binary, blob_to_value, open_db
 from caffe2ops.operator import NO_GRADIENT, Arg, Operator
 from caffe2ops.ops.data.database import check_reader
 from caffe2ops.ops.data.files import inside_root, on_device
@@ -82,7 +82,7 @@ class Load(Operator):
             check_reader(f"reader {i}", reader)
             yield reader.records()
         for name in () if readers else self.dbs or [self.db]:
-            db = stack.enter_context(open_db(self.db_type, inside_root(self, name, self.absolute_path)))
+            db = stack.enter_context(formats.open_db(self.db_type, inside_root(self, name, self.absolute_path)))
             yield iter(db.cursor())
 
     def _blobs(self, records: Any) -> dict[str, Any]:
@@ -91,5 +91,5 @@ class Load(Operator):
         for key, value in records:
             name = self.add_prefix + stripped(key.decode(errors="replace").partition("#%")[0], self.strip_prefix)
             if self.load_all or name in self._wanted:
-                chunks.setdefault(name, []).append(binary.decode(value, BlobProto))
-        return {name: on_device(self, blob_to_value(*several)) for name, several in chunks.items()}
+                chunks.setdefault(name, []).append(formats.decode(value, BlobProto))
+        return {name: on_device(self, formats.blob_to_value(*several)) for name, several in chunks.items()}

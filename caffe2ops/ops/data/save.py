@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops import formats
 from caffe2ops.defs import BlobProto
-from caffe2ops.formats import binary, open_db, value_to_blobs
 from caffe2ops.formats.tensors import CHUNK, TENSOR
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.data.files import inside_root, on_host
@@ -65,11 +65,11 @@ class Save(Operator):
             if not isinstance(value, SERIALIZED):
                 raise TypeError(f"input {i}: holds {type(value).__name__}, which has no serialized form")
         chunk = {0: None, -1: CHUNK}.get(self.chunk_size, self.chunk_size)
-        serialized = [value_to_blobs(name, on_host(value), chunk) for name, value in zip(self._names, values)]
-        with open_db(self.db_type, path, "new") as db, db.transaction() as transaction:
+        serialized = [formats.value_to_blobs(name, on_host(value), chunk) for name, value in zip(self._names, values)]
+        with formats.open_db(self.db_type, path, "new") as db, db.transaction() as transaction:
             for name, blobs in zip(self._names, serialized):
                 for i, blob in enumerate(blobs):
-                    transaction.put(f"{name}#%{i}" if blob.type == TENSOR else name, binary.encode(blob))
+                    transaction.put(f"{name}#%{i}" if blob.type == TENSOR else name, formats.encode(blob))
 
 
 class Checkpoint(Save):
