@@ -58,8 +58,9 @@ class Operator:
     Class attributes: `contract` (see contract.py); `docs` (input or output -> text); `gradient` (a line or a
     NonGradient; absent: none registered), or a classmethod `make_gradient`, whose operators get the forward's arguments
     where `copy_arguments`; `inplace`, `inplace_enforced`, `arity`, `private` (see OpSchema); `extension` (of caffe2ops,
-    not of Caffe2); `engines` (engine -> module that defines it, imported when asked for). Arguments are annotated
-    attributes made by `Arg`.
+    not of Caffe2); `input_devices`, `output_devices` (name -> "cpu", "cuda" or "any", where it is not the device that
+    the operator runs on); `engines` (engine -> module that defines it, imported when asked for). Arguments are
+    annotated attributes made by `Arg`.
     """
 
     contract: ClassVar[str] = ""
@@ -69,6 +70,8 @@ class Operator:
     inplace: ClassVar[Any] = ()
     inplace_enforced: ClassVar[Any] = ()
     arity: ClassVar[Any] = ()
+    input_devices: ClassVar[Mapping[str, str]] = {}
+    output_devices: ClassVar[Mapping[str, str]] = {}
     private: ClassVar[bool] = False
     extension: ClassVar[bool] = False
     engines: ClassVar[Mapping[str, str]] = {}
@@ -159,9 +162,32 @@ class Operator:
         """Compares inputs with the contract, once per change of their dtypes and shapes."""
         signature = _signature(values)
         if signature != self._signature:
+            self._check_devices(values)
             specs = [None if s is None else TensorSpec(s[1], s[0]) for s in signature]
             self.parsed.check(specs, self.arg_value)
             self._signature = signature
+
+    def _check_devices(self, values: Sequence[Any]) -> None:
+        wanted, _ = self.infer_devices()
+        for (port, value), device in zip(self.parsed.pair(self.parsed.inputs, values), wanted):
+            if device == "any" or not hasattr(value, "dtype") or value.dtype == object:  # strings stay on the CPU
+                continue
+            if not isinstance(value, registry.array_type(device)):
+                raise TypeError(
+                    f"{port.name}: is not on the device {device}, where {self.type} wants it; copy it with "
+                    f"{'CopyCPUToGPU' if device == 'cuda' else 'CopyGPUToCPU'}"
+                )
+
+    def infer_devices(self) -> tuple[list[str], list[str]]:
+        """The devices ("cpu", "cuda", or "any") that the inputs must be on and that the outputs will be on."""
+
+        def devices(ports: tuple[contracts.Port, ...], count: int, special: Mapping[str, str]) -> list[str]:
+            return [special.get(port.name, self.device) for port, _ in self.parsed.pair(ports, range(count))]
+
+        return (
+            devices(self.parsed.inputs, self.n_inputs, self.input_devices),
+            devices(self.parsed.outputs, self.n_outputs, self.output_devices),
+        )
 
     def checked(self, values: Sequence[Any]) -> bool:
         """Whether these are of the dtypes and shapes that were checked last."""
@@ -233,7 +259,7 @@ class Operator:
 
 
 def _signature(values: Sequence[Any]) -> list[Any]:
-    return [(v.dtype, v.shape) if hasattr(v, "dtype") else None for v in values]
+    return [(v.dtype, v.shape, type(v)) if hasattr(v, "dtype") else None for v in values]
 
 
 def _build_schema(cls: type[Operator]) -> OpSchema:

@@ -42,6 +42,44 @@ class Blob:
                     net.unsettle()
             self.watchers.clear()
 
+    def feed(self, value: Any, device: DeviceOption | None = None) -> None:
+        """Puts a copy of a value into the blob.
+
+        Arrays keep dtype and shape (uint32, uint64 and complex are refused: Caffe2 has no such tensors); an array of
+        str or bytes becomes a string tensor. str and bytes become a string blob. Python numbers and lists become
+        float32 or int64. Other objects are kept as they are (opaque handles). `device`: where an array is put, else the
+        CPU.
+        """
+        if isinstance(value, (str, bytes)):
+            self.set(value.encode() if isinstance(value, str) else value)
+            return
+        if isinstance(value, (int, float, list, tuple, np.generic)):
+            value = _plain(value)
+        if isinstance(value, np.ndarray):
+            value = _tensor(self.name, value)
+            if device is not None and registry.DEVICES.get(device.device_type) == "cuda":
+                self.set(registry.array_module("cuda").asarray(value))
+                return
+            held = self.value
+            if isinstance(held, np.ndarray) and held.shape == value.shape and held.dtype == value.dtype:
+                np.copyto(held, value)
+                return
+            value = np.array(value, order="C")
+        elif isinstance(value, QTensor):
+            value = QTensor(value.data.copy(), value.scale, value.zero_point)
+        self.set(value)
+
+    def fetch(self) -> Any:
+        """A copy of what the blob holds; see `Workspace.fetch`. Raises BlobError where nothing has been written yet."""
+        value = self.value
+        if value is None:
+            raise BlobError(f"blob {self.name!r} is empty: nothing has been written to it yet")
+        if hasattr(value, "dtype"):
+            return value.get() if hasattr(value, "get") else value.copy()
+        if isinstance(value, QTensor):
+            return QTensor(value.data.copy(), value.scale, value.zero_point)
+        return value
+
     def __str__(self) -> str:
         return f"{self.name} {describe(self.value)}"
 
@@ -88,8 +126,12 @@ class Workspace:
 
     def blobs(self) -> list[str]:
         """Names of all blobs, those of the parent after one's own."""
-        own = sorted(self._blobs)
+        own = self.local_blobs()
         return own + [name for name in (self.parent.blobs() if self.parent else ()) if name not in self._blobs]
+
+    def local_blobs(self) -> list[str]:
+        """Names of the blobs of this workspace itself."""
+        return sorted(self._blobs)
 
     def find(self, name: str) -> Blob | None:
         """The blob of that name here or in the parent, or None."""
@@ -117,33 +159,8 @@ class Workspace:
         return self._blobs.pop(name, None) is not None
 
     def feed(self, name: str, value: Any, device: DeviceOption | None = None) -> None:
-        """Puts a copy of a value into a blob.
-
-        Arrays keep dtype and shape (uint32, uint64 and complex are refused: Caffe2 has no such tensors); an array of
-        str or
-        bytes becomes a string tensor. str and bytes become a string blob. Python numbers and lists become float32 or
-        int64.
-        Other objects are kept as they are (opaque handles). `device`: where an array is put, else the CPU.
-        """
-        blob = self.blob(name)
-        if isinstance(value, (str, bytes)):
-            blob.set(value.encode() if isinstance(value, str) else value)
-            return
-        if isinstance(value, (int, float, list, tuple, np.generic)):
-            value = _plain(value)
-        if isinstance(value, np.ndarray):
-            value = _tensor(name, value)
-            if device is not None and registry.DEVICES.get(device.device_type) == "cuda":
-                blob.set(registry.array_module("cuda").asarray(value))
-                return
-            held = blob.value
-            if isinstance(held, np.ndarray) and held.shape == value.shape and held.dtype == value.dtype:
-                np.copyto(held, value)
-                return
-            value = np.array(value, order="C")
-        elif isinstance(value, QTensor):
-            value = QTensor(value.data.copy(), value.scale, value.zero_point)
-        blob.set(value)
+        """Puts a copy of a value into the blob of that name, made where there is none; see `Blob.feed`."""
+        self.blob(name).feed(value, device)
 
     def fetch(self, name: str) -> Any:
         """A copy of what a blob holds: an array (from either device), a QTensor, bytes, or the object itself.
@@ -153,14 +170,7 @@ class Workspace:
         found = self.find(name)
         if found is None:
             raise BlobError(f"no blob {name!r} in the workspace{did_you_mean(name, self.blobs())}")
-        value = found.value
-        if value is None:
-            raise BlobError(f"blob {name!r} is empty: nothing has been written to it yet")
-        if isinstance(value, np.ndarray):
-            return value.copy()
-        if isinstance(value, QTensor):
-            return QTensor(value.data.copy(), value.scale, value.zero_point)
-        return value.get() if hasattr(value, "__cuda_array_interface__") else value
+        return found.fetch()
 
     # --- nets ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.fixture(autouse=True)
-def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Examples name files of the checkout, and operators they declare are gone afterwards."""
-    monkeypatch.chdir(ROOT)
+def beside_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pages name files of examples/ and write others, and operators they declare are gone afterwards."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
     before = set(registry.types())
     yield
     for name in set(registry.types()) - before:
@@ -31,10 +33,10 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
-def test_examples_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_examples_run(page: Path, request: pytest.FixtureRequest) -> None:
     if page.name == "cuda.md":
         request.getfixturevalue("emulated_cuda")
-    namespace: dict[str, Any] = {"__name__": "example", "tmp_path": tmp_path}
+    namespace: dict[str, Any] = {"__name__": "example"}
     for line, code in blocks(page):
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
 

@@ -19,14 +19,9 @@ HERE = Path(__file__).parent
 
 
 def picture(image: np.ndarray) -> Text:
-    """An 8 x 8 image in grey levels: two rows of pixels to a line of text, two characters wide."""
+    """An 8 x 8 image in grey levels, a pixel two characters wide."""
     grey = (np.clip(image, 0, 1) * 255).astype(int)
-    text = Text()
-    for upper, lower in zip(grey[::2], grey[1::2]):
-        for top, bottom in zip(upper, lower):
-            text.append("▀▀", style=f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
-        text.append("\n")
-    return text
+    return Text("\n").join(Text.assemble(*(("  ", f"on rgb({v},{v},{v})") for v in row)) for row in grey)
 
 
 def plain(image: np.ndarray) -> Text:

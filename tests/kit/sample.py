@@ -78,6 +78,19 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    """Standard normal float32."""
+    return rng(seed + len(shape)).standard_normal(shape).astype(np.float32)
+
+
+def int32s(*values: int) -> np.ndarray:
+    return np.array(values, np.int32)
+
+
+def int64s(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
 def strings(*values: str | bytes) -> np.ndarray:
     """A tensor of strings as caffe2ops holds it: an object array of bytes."""
     encoded = [value.encode() if isinstance(value, str) else value for value in values]

@@ -393,4 +393,6 @@ samples += [
     Sample("Cast", [floats(3)], {"to": "flaot"}, error="to = 'flaot', wants the number or name"),
     Sample("Cast", [floats(3)], {"to": 99}, error="to = 99, wants", golden=False, reason="ends Caffe2's process"),
     Sample("Cast", [floats(3)], error="argument to is missing", golden=False, reason="ends Caffe2's process"),
+    Sample("CopyFromCPUInput", [floats(2, 3)]),
+    Sample("EnsureCPUOutput", [floats(2, 3)]),
 ]

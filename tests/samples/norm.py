@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, rng
+from tests.kit.sample import Sample, normal
 
 ROUNDING = "Caffe2 adds up in float32, here in pairs"
 
 
-def _f(*shape: int, seed: int = 0) -> np.ndarray:
-    return rng(seed + sum(shape)).standard_normal(shape).astype(np.float32)
-
-
-X, XL, MATRIX = _f(2, 5, 3, 4), _f(2, 3, 4, 5), _f(7, 5)
+X, XL, MATRIX = normal(2, 5, 3, 4), normal(2, 3, 4, 5), normal(7, 5)
 LRN = {"size": 3, "alpha": 0.5, "beta": 0.75}
-SCALE, BIAS, MEAN, VAR = _f(5, seed=1), _f(5, seed=2), _f(5, seed=3), np.abs(_f(5, seed=4)) + 0.1
+SCALE, BIAS, MEAN, VAR = normal(5, seed=1), normal(5, seed=2), normal(5, seed=3), np.abs(normal(5, seed=4)) + 0.1
 PARAMETERS = [SCALE, BIAS, MEAN, VAR]
 RUNNING = {1: 3, 2: 4}
 TEST_GRADIENT = "Caffe2's gradient takes the variance for 1 / sqrt(variance + epsilon) here"
@@ -47,9 +43,14 @@ samples = [
     Sample("LRN", [X[:0]], LRN, note="empty batch"),
     Sample("LRN", [MATRIX], LRN, note="matrix", golden=False, reason="Caffe2 wants four axes"),
     Sample("LRN", [X], {**LRN, "size": 0}, error="size = 0, wants >= 1", note="size 0", golden=False, reason=UNCHECKED),
-    Sample("LRNGradient", [X, _f(2, 5, 3, 4, seed=1), _f(2, 5, 3, 4, seed=2)], LRN),
-    Sample("LRNGradient", [X, _f(2, 5, 3, 4, seed=1), _f(2, 5, 3, 4, seed=2)], {**LRN, "size": 4}, note="even"),
-    Sample("LRNGradient", [XL, _f(2, 3, 4, 5, seed=1), _f(2, 3, 4, 5, seed=2)], {**LRN, "order": "NHWC"}, note="nhwc"),
+    Sample("LRNGradient", [X, normal(2, 5, 3, 4, seed=1), normal(2, 5, 3, 4, seed=2)], LRN),
+    Sample("LRNGradient", [X, normal(2, 5, 3, 4, seed=1), normal(2, 5, 3, 4, seed=2)], {**LRN, "size": 4}, note="even"),
+    Sample(
+        "LRNGradient",
+        [XL, normal(2, 3, 4, 5, seed=1), normal(2, 3, 4, 5, seed=2)],
+        {**LRN, "order": "NHWC"},
+        note="nhwc",
+    ),
     Sample("LRNGradient", [X, X, XL], LRN, error="dY: shape is", note="shape of dY", golden=False, reason=UNCHECKED),
     Sample("SpatialBN", [X, *PARAMETERS], {"is_test": 1}, note="test", differentiable=False, reason=TEST_GRADIENT),
     Sample("SpatialBN", [X, *PARAMETERS], {"is_test": 1}, note="test, gradient", golden=False, reason=TEST_GRADIENT),
@@ -82,12 +83,12 @@ samples = [
     _train(X, "training"),
     _train(XL, "training nhwc", order="NHWC", momentum=0.3, epsilon=0.01),
     _train(MATRIX, "training, matrix"),
-    _train(_f(2, 5, 3, 2, 4), "training, three spatial axes"),
+    _train(normal(2, 5, 3, 2, 4), "training, three spatial axes"),
     _train(X[:0], "training, empty batch"),
-    _train(_f(1, 5, 1, 1), "training, a single element"),
+    _train(normal(1, 5, 1, 1), "training, a single element"),
     Sample(
         "SpatialBN",
-        [X, SCALE, BIAS, _f(0), _f(1)],
+        [X, SCALE, BIAS, normal(0), normal(1)],
         {"is_test": 0},
         note="running values begin",
         outputs=5,
@@ -95,7 +96,7 @@ samples = [
     ),
     Sample(
         "SpatialBN",
-        [X, *PARAMETERS, _f(5, seed=5), np.abs(_f(5, seed=6)) * 99],
+        [X, *PARAMETERS, normal(5, seed=5), np.abs(normal(5, seed=6)) * 99],
         {"is_test": 0, "num_batches": 3},
         note="three batches",
         outputs=5,
@@ -108,21 +109,21 @@ samples = [
     Sample("SpatialBN", [X, *PARAMETERS], {"is_test": 0}, outputs=5, error="must be input 3", note="not in place"),
     Sample(
         "SpatialBN",
-        [X, SCALE, BIAS, _f(4), VAR],
+        [X, SCALE, BIAS, normal(4), VAR],
         {"is_test": 1},
         error="mean: has 4 elements, X has 5 channels",
         note="mean",
     ),
     Sample(
         "SpatialBN",
-        [X, _f(4), BIAS, MEAN, VAR],
+        [X, normal(4), BIAS, MEAN, VAR],
         {"is_test": 1},
         error="scale: has 4 elements, X has 5 channels",
         note="scale",
     ),
     Sample(
         "SpatialBNGradient",
-        [X, SCALE, _f(2, 5, 3, 4, seed=1), MEAN, VAR],
+        [X, SCALE, normal(2, 5, 3, 4, seed=1), MEAN, VAR],
         {},
         outputs=3,
         tolerance=(1e-4, 1e-5),
@@ -130,7 +131,7 @@ samples = [
     ),
     Sample(
         "SpatialBNGradient",
-        [XL, SCALE, _f(2, 3, 4, 5, seed=1), MEAN, VAR],
+        [XL, SCALE, normal(2, 3, 4, 5, seed=1), MEAN, VAR],
         {"order": "NHWC"},
         note="nhwc",
         outputs=3,
@@ -139,7 +140,7 @@ samples = [
     ),
     Sample(
         "SpatialBNGradient",
-        [X, SCALE, _f(2, 5, 3, 4, seed=1), MEAN, VAR, _f(5, seed=8), _f(5, seed=9)],
+        [X, SCALE, normal(2, 5, 3, 4, seed=1), MEAN, VAR, normal(5, seed=8), normal(5, seed=9)],
         {"num_batches": 3},
         note="three batches",
         outputs=3,

@@ -6,14 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, rng
+from tests.kit.sample import Sample, normal, rng
 
-
-def _f(*shape: int, seed: int = 0) -> np.ndarray:
-    return rng(seed + sum(shape)).standard_normal(shape).astype(np.float32)
-
-
-X, XL = _f(2, 3, 6, 7), _f(2, 6, 7, 3)
+X, XL = normal(2, 3, 6, 7), normal(2, 6, 7, 3)
 UNEVEN = {"kernels": [3, 2], "strides": [2, 1], "pads": [1, 0, 2, 1]}
 TIES = rng(5).integers(0, 2, (1, 2, 5, 6)).astype(np.float32)
 LOWEST = np.where(TIES > 0, np.float32(-np.inf), TIES)
@@ -43,7 +38,7 @@ def _shared(op: str, **extra: Any) -> list[Sample]:
             op, [XL], {"global_pooling": 1, "kernel": 2, "order": "NHWC", **extra}, note="global nhwc, kernel unused"
         ),
         Sample(op, [X[:0]], {"kernel": 2, **extra}, note="empty batch"),
-        Sample(op, [_f(1, 3, 150, 148)], {"kernel": 5, "stride": 5, **extra}, note="several blocks"),
+        Sample(op, [normal(1, 3, 150, 148)], {"kernel": 5, "stride": 5, **extra}, note="several blocks"),
         Sample(
             op,
             [X.astype(np.float64)],
@@ -72,7 +67,7 @@ def _shared(op: str, **extra: Any) -> list[Sample]:
             reason=UNCHECKED,
         ),
         Sample(op, [X[:, :0]], {"kernel": 2, **extra}, error="only the batch", note="no channels"),
-        Sample(op, [_f(2, 3)], {"kernel": 1, **extra}, error="wants a spatial axis", note="no spatial axis"),
+        Sample(op, [normal(2, 3)], {"kernel": 1, **extra}, error="wants a spatial axis", note="no spatial axis"),
     ]
 
 
@@ -81,12 +76,12 @@ def _ranks(op: str) -> list[Sample]:
     made = []
     for rank, shape in ((1, (2, 3, 7)), (2, (2, 3, 6, 7)), (3, (1, 2, 4, 5, 6))):
         args = {"kernels": [3, 2, 2][:rank], "strides": [2, 1, 2][:rank], "pads": [1] * rank + [0] * rank}
-        x = _f(*shape)
+        x = normal(*shape)
         out = (*shape[:2], *((s + 1 - k) // t + 1 for s, k, t in zip(shape[2:], args["kernels"], args["strides"])))
         made += [
             Sample(f"{op}{rank}D", [x], args),
             Sample(f"{op}{rank}D", [np.moveaxis(x, 1, -1).copy()], {**args, "order": "NHWC"}, note="nhwc"),
-            Sample(f"{op}{rank}DGradient", [x, _f(*out, seed=1), _f(*out, seed=2)], args),
+            Sample(f"{op}{rank}DGradient", [x, normal(*out, seed=1), normal(*out, seed=2)], args),
         ]
     return made
 
@@ -107,13 +102,13 @@ samples = [
     *_ranks("MaxPool"),
     Sample(
         "MaxPoolGradient",
-        [TIES, np.ones((1, 2, 4, 5), np.float32), _f(1, 2, 4, 5)],
+        [TIES, np.ones((1, 2, 4, 5), np.float32), normal(1, 2, 4, 5)],
         {"kernel": 2},
         note="ties each get all",
     ),
     Sample(
         "MaxPoolGradient",
-        [X, _f(2, 3, 2, 2), _f(2, 3, 2, 2)],
+        [X, normal(2, 3, 2, 2), normal(2, 3, 2, 2)],
         {"kernel": 2},
         error="Y: shape is",
         note="shape of Y",
@@ -125,16 +120,16 @@ samples = [
     *_ranks("AveragePool"),
     Sample(
         "AveragePool",
-        [_f(2, 3)],
+        [normal(2, 3)],
         {"global_pooling": 1},
         note="a matrix",
         golden=False,
         reason="Caffe2 returns another value each time",
     ),
-    Sample("AveragePoolGradient", [X, _f(2, 3, 5, 6), _f(2, 3, 5, 6)], {"kernel": 2, "count_include_pad": 1}),
+    Sample("AveragePoolGradient", [X, normal(2, 3, 5, 6), normal(2, 3, 5, 6)], {"kernel": 2, "count_include_pad": 1}),
     Sample(
         "AveragePoolGradient",
-        [X, _f(2, 3, 5, 6), _f(2, 3, 5, 5)],
+        [X, normal(2, 3, 5, 6), normal(2, 3, 5, 5)],
         {"kernel": 2},
         error="dY: shape is",
         note="shape of dY",

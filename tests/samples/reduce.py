@@ -6,21 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, rng
+from tests.kit.sample import Sample, int32s, normal
 
 DOUBLE = "Caffe2 takes float32 only"
 NAN = "Caffe2's answer depends on where the NaN stands"
 
 
-def _f(*shape: int, seed: int = 0) -> np.ndarray:
-    return rng(seed + len(shape)).standard_normal(shape).astype(np.float32)
-
-
-def _i(*values: int) -> np.ndarray:
-    return np.array(values, np.int32)
-
-
-X = _f(2, 3, 4)
+X = normal(2, 3, 4)
 TIES = np.float32([[1, 3, 3, 2], [0, 0, 0, 0]])
 
 
@@ -32,7 +24,7 @@ def _reductions(op: str, whole: bool) -> list[Sample]:
         Sample(op, [X], {"axes": [-2]}, note="negative axis"),
         Sample(op, [X], {"axes": [1, 1], "keepdims": 0}, note="axis twice"),
         Sample(op, [X], {"keepdims": 0}, note="all, to a number"),
-        Sample(op, [_f()], note="number"),
+        Sample(op, [normal()], note="number"),
         Sample(
             op,
             [TIES],
@@ -41,8 +33,8 @@ def _reductions(op: str, whole: bool) -> list[Sample]:
             differentiable=op in ("ReduceSum", "ReduceMean"),
             reason="ties",
         ),
-        Sample(op, [_f(2, 0, 3)], {"axes": [1]}, note="empty axis", differentiable=False),
-        Sample(op, [_f(0, 3)], {"axes": [1]}, note="no rows", differentiable=False),
+        Sample(op, [normal(2, 0, 3)], {"axes": [1]}, note="empty axis", differentiable=False),
+        Sample(op, [normal(0, 3)], {"axes": [1]}, note="no rows", differentiable=False),
         Sample(op, [X], {"axes": [3]}, error="axes = 3", note="axis too far"),
     ]
     if whole:
@@ -52,13 +44,13 @@ def _reductions(op: str, whole: bool) -> list[Sample]:
         ]
     else:
         found.append(Sample(op, [X.astype("f8")], {"axes": [1]}, note="float64", golden=False, reason=DOUBLE))
-    y = _f(2, 1, 4, seed=1)
+    y = normal(2, 1, 4, seed=1)
     found += [
-        Sample(f"{op}Gradient", [_f(2, 1, 4), X, y], {"axes": [1]}),
-        Sample(f"{op}Gradient", [_f(2, 4), X, y[:, 0]], {"axes": [1], "keepdims": 0}, note="without the axis"),
+        Sample(f"{op}Gradient", [normal(2, 1, 4), X, y], {"axes": [1]}),
+        Sample(f"{op}Gradient", [normal(2, 4), X, y[:, 0]], {"axes": [1], "keepdims": 0}, note="without the axis"),
         Sample(
             f"{op}Gradient",
-            [_f(2, 3), X, y],
+            [normal(2, 3), X, y],
             {"axes": [1]},
             error="dY: shape is",
             note="shape",
@@ -70,11 +62,11 @@ def _reductions(op: str, whole: bool) -> list[Sample]:
 
 
 def _front_back(kind: str, front: bool) -> list[Sample]:
-    op, x = f"Reduce{'Front' if front else 'Back'}{kind}", _f(3, 2, 4)
-    lengths, short = (_i(1, 3, 0, 2, 3, 1, 2, 3) if front else _i(4, 1, 2, 3, 4, 2)), _f(3, 4)
+    op, x = f"Reduce{'Front' if front else 'Back'}{kind}", normal(3, 2, 4)
+    lengths, short = (int32s(1, 3, 0, 2, 3, 1, 2, 3) if front else int32s(4, 1, 2, 3, 4, 2)), normal(3, 4)
     kept = x.shape[1:] if front else x.shape[:2]
-    y: list[Any] = [_f(*kept, seed=1)] if kind == "Max" else []
-    long = _i(*[4] * 4) if front else _i(*[5] * 3)
+    y: list[Any] = [normal(*kept, seed=1)] if kind == "Max" else []
+    long = int32s(*[4] * 4) if front else int32s(*[5] * 3)
     reads = "Caffe2 reads beyond the data"
     return [
         Sample(op, [x]),
@@ -82,12 +74,14 @@ def _front_back(kind: str, front: bool) -> list[Sample]:
         Sample(op, [x], {"num_reduce_dims": 2}, note="the name that is not read"),
         Sample(op, [x, np.maximum(lengths, 1)], note="lengths"),
         Sample(op, [x, lengths], note="a length of 0", golden=False, reason="Caffe2 folds one element there"),
-        Sample(op, [_f(0, 3) if front else _f(3, 0)], note="nothing to fold", differentiable=False),
+        Sample(op, [normal(0, 3) if front else normal(3, 0)], note="nothing to fold", differentiable=False),
         Sample(op, [short, long], error="lengths: element 0 is", note="lengths too long", golden=False, reason=reads),
-        Sample(op, [short, _i(1)], error="lengths: has 1 elements", note="too few lengths"),
-        Sample(f"{op}Gradient", [_f(*kept), x, *y]),
-        Sample(f"{op}Gradient", [_f(*kept), x, *y, lengths], note="lengths"),
-        Sample(f"{op}Gradient", [_f(1), x, *y], error="dY: shape is", note="shape", golden=False, reason="unchecked"),
+        Sample(op, [short, int32s(1)], error="lengths: has 1 elements", note="too few lengths"),
+        Sample(f"{op}Gradient", [normal(*kept), x, *y]),
+        Sample(f"{op}Gradient", [normal(*kept), x, *y, lengths], note="lengths"),
+        Sample(
+            f"{op}Gradient", [normal(1), x, *y], error="dY: shape is", note="shape", golden=False, reason="unchecked"
+        ),
     ]
 
 
@@ -100,26 +94,26 @@ samples = [
     ),
     Sample("SumElements", [X]),
     Sample("SumElements", [X], {"average": 1}, note="average"),
-    Sample("SumElements", [_f(0)], {"average": 1}, note="empty", differentiable=False),
-    Sample("SumElements", [_i(1, 2)], error="X: dtype is int32", note="int32"),
+    Sample("SumElements", [normal(0)], {"average": 1}, note="empty", differentiable=False),
+    Sample("SumElements", [int32s(1, 2)], error="X: dtype is int32", note="int32"),
     Sample("SumElementsGradient", [X, np.array(2, np.float32)]),
     Sample("SumElementsGradient", [X, np.float32([2])], {"average": 1}, note="average"),
     Sample(
         "SumElementsGradient",
-        [X, _f(2)],
+        [X, normal(2)],
         error="dsum: has 2",
         note="two",
         golden=False,
         reason="Caffe2 takes the first",
     ),
-    Sample("SumElementsInt", [_i(1, 2, -7)]),
-    Sample("SumElementsInt", [_i(2**31 - 1, 1)], note="overflow"),
+    Sample("SumElementsInt", [int32s(1, 2, -7)]),
+    Sample("SumElementsInt", [int32s(2**31 - 1, 1)], note="overflow"),
     Sample("SumSqrElements", [X]),
     Sample("SumSqrElements", [X], {"average": 1}, note="average"),
-    Sample("SumSqrElements", [_f(0)], {"average": 1}, note="empty"),
+    Sample("SumSqrElements", [normal(0)], {"average": 1}, note="empty"),
     Sample("AveragedLoss", [X]),
-    Sample("AveragedLoss", [_f()], note="number"),
-    Sample("AveragedLoss", [_f(0)], note="empty", differentiable=False),
+    Sample("AveragedLoss", [normal()], note="number"),
+    Sample("AveragedLoss", [normal(0)], note="empty", differentiable=False),
     Sample("AveragedLossGradient", [X, np.array(2, np.float32)]),
     *(
         sample
@@ -136,8 +130,8 @@ samples = [
                 note="nan",
             ),
             Sample(op, [np.float32([[1, np.nan], [np.nan, 5]])], {"axis": 0}, note="nan, first axis"),
-            Sample(op, [_f(2, 0)], note="empty axis"),
-            Sample(op, [_f(0, 2)], note="no rows"),
+            Sample(op, [normal(2, 0)], note="empty axis"),
+            Sample(op, [normal(0, 2)], note="no rows"),
             Sample(op, [X], {"axis": 3}, error="axis = 3", note="axis too far"),
         )
     ),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from caffe2ops.operator import NO_GRADIENT, Operator, Step
+from caffe2ops.registry import array_module
 
 
 class _Copying(Operator):
@@ -43,6 +44,54 @@ class CopyOnDeviceLike(_Copying):
         "dst": "a tensor on the device wanted; its values are not looked at",
         "output": "an equal one",
     }
+
+
+class CopyCPUToGPU(Operator):
+    """output = input, from the CPU to the CUDA device that the operator runs on. Caffe2: operators/copy_op."""
+
+    contract = "input: any -> output: input"
+    docs = {"input": "a tensor on the CPU", "output": "an equal one on the device"}
+    input_devices: ClassVar[Any] = {"input": "cpu"}
+    gradient = "CopyGPUToCPU(doutput) -> dinput"
+
+    def run_cuda(self, X: Any) -> Any:
+        return array_module("cuda").asarray(X)
+
+
+class CopyGPUToCPU(Operator):
+    """output = input, from the CUDA device that the operator runs on to the CPU. Caffe2: operators/copy_op."""
+
+    contract = "input: any -> output: input"
+    docs = {"input": "a tensor on the device", "output": "an equal one on the CPU"}
+    output_devices: ClassVar[Any] = {"output": "cpu"}
+    gradient = "CopyCPUToGPU(doutput) -> dinput"
+
+    def run_cuda(self, X: Any) -> Any:
+        return X.get()
+
+
+class CopyFromCPUInput(_Copying):
+    """output = input, from the CPU to the device that the operator runs on. Caffe2: operators/copy_op."""
+
+    contract = "input: any -> output: input"
+    docs = {"input": "a tensor on the CPU", "output": "an equal one on the operator's device"}
+    input_devices: ClassVar[Any] = {"input": "cpu"}
+
+    def run_cuda(self, X: Any) -> Any:
+        return array_module("cuda").asarray(X)
+
+
+class EnsureCPUOutput(_Copying):
+    """output = input on the CPU, wherever the input is. Caffe2: operators/ensure_cpu_output_op."""
+
+    contract = "input: any -> output: input"
+    docs = {"input": "a tensor on either device", "output": "an equal one on the CPU"}
+    input_devices: ClassVar[Any] = {"input": "any"}
+    output_devices: ClassVar[Any] = {"output": "cpu"}
+    gradient = NO_GRADIENT
+
+    def run_cuda(self, X: Any) -> Any:
+        return X.get() if hasattr(X, "get") else X.copy()
 
 
 class StopGradient(_Copying):

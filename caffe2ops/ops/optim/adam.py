@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from caffe2ops.operator import Arg, Array
@@ -24,6 +26,8 @@ DOCS = {
 
 class AdamBase(Optimizer):
     """Base: the bias correction of an iteration."""
+
+    input_devices: ClassVar[Any] = {"iter": "any"}
 
     docs = DOCS
     beta1: float = Arg(0.9, doc="share of moment_1 that is kept")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class LearningRate(Operator):
     contract = "input: int64 -> output: float32[]"
     docs = {"input": "the iteration, its first element", "output": "the learning rate"}
     gradient = NO_GRADIENT
+    input_devices: ClassVar[Any] = {"input": "any"}
     # fmt: off
     base_lr: float = Arg(doc="base learning rate")
     policy: str = Arg(choices=(*POLICIES, "composite"), doc="how the rate changes")

@@ -1,0 +1,1 @@
+"""Caffe2's own operator tests and recorded cases, run over caffe2ops; see README.md."""

@@ -1,3 +1,0 @@
-
-tiny
-XY"Relu:X
