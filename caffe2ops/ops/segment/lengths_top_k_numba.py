@@ -158,17 +158,30 @@ def _top_k_parallel(data: Any, lengths: Any, starts: Any, k: int, out: Any, at: 
 
 
 @njit(cache=True, nogil=True)
+def _total(lengths: Any) -> int:
+    """The sum of the lengths, -1 where one is negative."""
+    total = 0
+    for length in lengths:
+        if length < 0:
+            return -1
+        total += length
+    return total
+
+
+@njit(cache=True, nogil=True)
 def _scatter(lengths: Any, indices: Any, dvalues: Any, k: int, ddata: Any) -> int:
     """Returns the flat position of the first index outside its segment, -1 where there is none."""
-    start = 0
-    for s in range(lengths.size):
-        length = lengths[s]
-        for j in range(min(length, k)):
-            index = indices[s, j]
-            if index < 0 or index >= length:
-                return s * k + j
-            ddata[start + index] = dvalues[s, j]
-        start += length
+    start = np.uintp(0)  # unsigned, so that no index is looked at twice for counting from the end
+    row = np.uintp(0)
+    for length in lengths:
+        limit = np.uint32(length)
+        for j in range(np.uintp(min(length, k))):
+            index = np.uint32(indices[row + j])  # -1 is a huge one
+            if index >= limit:
+                return np.intp(row + j)
+            ddata[start + np.uintp(index)] = dvalues[row + j]
+        start += np.uintp(length)
+        row += np.uintp(k)
     return -1
 
 
@@ -192,10 +205,12 @@ class LengthsTopKGradientNumba(LengthsTopKGradient, engine="NUMBA"):
     def run_cpu(self, lengths: np.ndarray, indices: np.ndarray, dvalue: np.ndarray) -> np.ndarray:
         if dvalue.dtype == np.float16:
             return super().run_cpu(lengths, indices, dvalue)
-        _, total = segment_starts(lengths)
+        total = _total(lengths)
+        if total < 0:
+            segment_starts(lengths)  # says which
         ddata: np.ndarray = self.out(0, (total,), dvalue.dtype)
         ddata.view(np.uint8).fill(0)
-        wrong = _scatter(lengths, indices, dvalue, self.k, ddata)
+        wrong = _scatter(lengths, indices.reshape(-1), dvalue.reshape(-1), self.k, ddata)
         if wrong >= 0:
             row, column = divmod(wrong, self.k)
             raise IndexError(
