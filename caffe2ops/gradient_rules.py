@@ -215,7 +215,9 @@ def gradient_of(
 
 def _inherit(made: OperatorDef, op: OperatorDef, copy_arguments: bool) -> OperatorDef:
     changes: dict[str, Any] = {"args": {**op.args, **made.args}} if copy_arguments else {}
-    for name in ("device_option", "engine", "debug_info"):
-        if name in op.model_fields_set and getattr(op, name):
+    for name in ("device_option", "engine"):
+        if name in op.model_fields_set:
             changes[name] = getattr(op, name)
+    if op.debug_info:
+        changes["debug_info"] = op.debug_info
     return made.replace(**changes)

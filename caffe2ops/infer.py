@@ -141,9 +141,16 @@ def infer_shapes(net: NetDef, shapes: Mapping[str, Any] | None = None) -> Infere
         except Exception as error:  # any failure here is a finding about the net
             found.errors.append(OperatorError(str(error), op_def, tuple(map(str, inputs)), net.name, index))
             found.errors[-1].__cause__ = error
+        if op_def.is_gradient_op:
+            outputs = tuple(_gradient_spec(name, spec, found.specs) for name, spec in zip(op_def.output, outputs))
         found.specs.update(zip(op_def.output, outputs))
         found.steps.append((inputs, outputs, cost))
     return found
+
+
+def _gradient_spec(name: str, spec: TensorSpec, specs: Mapping[str, TensorSpec]) -> TensorSpec:
+    """The spec of a gradient operator's output; where it is unknown, X_grad is taken to be like X, as Caffe2 does."""
+    return spec if spec.known else specs.get(name.removesuffix("_grad"), spec) if name.endswith("_grad") else spec
 
 
 def peak_memory(net: NetDef, found: Inference) -> int:

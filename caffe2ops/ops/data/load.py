@@ -49,6 +49,8 @@ class Load(Operator):
         for name, several in (("dbs", self.dbs), ("source_blob_names", names)):
             if len(set(several)) != len(several):
                 raise ValueError(f"{name}: {several} has a name twice")
+        if len(set(self.op_def.output)) != self.n_outputs:
+            raise ValueError(f"outputs: {', '.join(self.op_def.output)} has a name twice")
         if names and len(names) != self.n_outputs:
             raise ValueError(f"source_blob_names: has {len(names)}, there are {self.n_outputs} outputs")
         for name, other in (("strip_prefix", self.strip_prefix), ("load_all", self.load_all)):

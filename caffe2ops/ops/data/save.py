@@ -16,6 +16,7 @@ from caffe2ops.ops.data.files import inside_root, on_host
 from caffe2ops.qtensor import QTensor
 
 SERIALIZED = (np.ndarray, QTensor, str, bytes, BlobProto)
+BFLOAT16 = 2  # BlobSerializationOptions.FLOAT_BFLOAT16
 PATTERN = re.compile(r"%(0?\d*)(?:l*d|i|u)")
 
 
@@ -37,6 +38,7 @@ class Save(Operator):
     db: str = Arg(doc="file to write")
     db_type: str = Arg(doc="kind of database: minidb, or lmdb where that is installed")
     chunk_size: int = Arg(-1, ge=-1, doc=f"elements of a chunk; 0: one chunk, -1: {CHUNK}")
+    options: bytes = Arg(b"", doc="a serialized SerializationOptions: other chunks or bfloat16 for some of the blobs")
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -53,6 +55,22 @@ class Save(Operator):
             if name in names[:i]:
                 raise ValueError(f"input {i}: is saved as {name!r}, and so is an earlier one")
         self._names = names
+        self._options = self._read_options()
+
+    def _read_options(self) -> list[Any]:
+        if not self.options:
+            return []
+        from caffe2ops.formats.messages import message_class  # imports protobuf
+
+        options: Any = message_class("SerializationOptions")()
+        try:
+            options.ParseFromString(self.options)
+        except Exception as error:
+            raise ValueError(f"options: no serialized SerializationOptions: {error}") from None
+        for option in options.options:
+            if option.chunk_size < -1 or option.blob_name_regex == "":
+                raise ValueError(f"options: {option} wants a pattern and chunk_size >= -1")
+        return list(options.options)
 
     def run_cpu(self, *values: Any) -> None:
         self.write(inside_root(self, self.db, self.absolute_path), values)
@@ -64,12 +82,19 @@ class Save(Operator):
         for i, value in enumerate(map(on_host, values)):
             if not isinstance(value, SERIALIZED):
                 raise TypeError(f"input {i}: holds {type(value).__name__}, which has no serialized form")
-        chunk = {0: None, -1: CHUNK}.get(self.chunk_size, self.chunk_size)
-        serialized = [formats.value_to_blobs(name, on_host(value), chunk) for name, value in zip(self._names, values)]
+        serialized = [self._serialized(name, on_host(value)) for name, value in zip(self._names, values)]
         with formats.open_db(self.db_type, path, "new") as db, db.transaction() as transaction:
             for name, blobs in zip(self._names, serialized):
                 for i, blob in enumerate(blobs):
                     transaction.put(f"{name}#%{i}" if blob.type == TENSOR else name, formats.encode(blob))
+
+
+    def _serialized(self, name: str, value: Any) -> list[BlobProto]:
+        """The chunks of a blob; the first of the options whose pattern matches the whole name counts."""
+        option = next((o for o in self._options if re.fullmatch(o.blob_name_regex, name)), None)
+        size = option.chunk_size if option is not None and option.HasField("chunk_size") else self.chunk_size
+        bfloat16 = option is not None and option.float_format == BFLOAT16
+        return formats.value_to_blobs(name, value, {0: None, -1: CHUNK}.get(size, size), bfloat16=bfloat16)
 
 
 class Checkpoint(Save):

@@ -89,6 +89,10 @@ binary_gradient(
 class _DivGradient(BinaryGradient):
     """Takes the inputs of old nets, too: (B, C, dC), without A."""
 
+    def infer(self, *inputs):
+        _, A, B, *_ = self.operands(inputs)
+        return A, B
+
     def operands(self, inputs):
         if len(inputs) == 4:
             return inputs
@@ -103,7 +107,7 @@ binary_gradient(
     Old nets give B, C, dC alone.
     """,
     base=_DivGradient,
-    contract=GRADIENT_CONTRACT.replace("B: dC ->", "B: dC, C?: dC ->"),
+    contract="dC: number, A: dC, B: dC, C?: dC -> dA: dC[?], dB: dC[?]",
     cpu=(lambda dC, A, B, C, out: divide(dC, B, out), _div_dB),
     cuda=(_quotient("dC"), _quotient("(-dC * C)")),
     inplace=((0, 0),),

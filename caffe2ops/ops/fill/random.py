@@ -39,8 +39,8 @@ class RandomFiller(Filler):
 class UniformFill(RandomFiller):
     """Random float32 numbers, min <= y < max, each of 24 bits; bit-equal to Caffe2's. Caffe2: operators/filler_op.
 
-    shape: any tensor, or with input_as_shape int64[rank]. min, max: float32[1], both or none, instead of the arguments.
-    ValueError unless min < max.
+    shape: any tensor, or with input_as_shape int64[rank]. min, max: float32[1], both or none, instead of the arguments:
+    where that min exceeds max the output is empty, [0, ...]. ValueError unless min < max for arguments.
     """
 
     contract = "shape?: any, min?: float32, max?: float32 -> output: float32[?]"
@@ -66,9 +66,17 @@ class UniformFill(RandomFiller):
             if value.size != 1:
                 raise ValueError(f"{name}: has {value.size} elements, wants 1")
         low, high = (value.reshape(-1)[0].item() for value in more) if more else (self.min, self.max)
-        if not low < high:
+        if not (low <= high if more else low < high):
             raise ValueError(f"min: {low} is not less than max: {high}")
         return low, high
+
+    def run_cpu(self, x: Array | None = None, *more: Array) -> Array:
+        dims = self.dims(x)
+        if more and dims and all(value.size == 1 for value in more) and more[0].item() > more[1].item():
+            return self.out(0, (0, *dims[1:]), self.fills)
+        return self.fill(self.out(0, dims, self.fills), *more)
+
+    run_cuda = run_cpu
 
     def draw(self, shape: tuple[int, ...], *more: Array) -> np.ndarray:
         low, high = self.bounds(more)
@@ -80,8 +88,8 @@ class UniformFill(RandomFiller):
 class UniformIntFill(UniformFill):
     """Random int32 numbers, min <= y <= max; bit-equal to Caffe2's. Caffe2: operators/filler_op.
 
-    shape: any tensor, or with input_as_shape int64[rank]. min, max: int32[1], both or none, instead of the arguments.
-    ValueError unless min < max.
+    shape: any tensor, or with input_as_shape int64[rank]. min, max: int32[1], both or none, instead of the arguments:
+    where that min exceeds max the output is empty, [0, ...]. ValueError unless min < max for arguments.
     """
 
     contract = "shape?: any, min?: int32, max?: int32 -> output: int32[?]"

@@ -29,7 +29,7 @@ class ScatterWeightedSum(Operator):
     Caffe2: operators/utility_ops.
     """
 
-    contract = "X_0: float, Weight_0: X_0, INDICES: integer, X_1: X_0, Weight_1: X_0, *more?: any -> X_0: X_0"
+    contract = "X_0: float, Weight_0: float, INDICES: integer, X_1: X_0, Weight_1: float, *more?: any -> X_0: X_0"
     docs = {
         "X_0": "[N, ...], changed in place",
         "Weight_0": "one number",

@@ -72,19 +72,24 @@ class Unfold(FrontBack):
     mean: ClassVar[bool] = False
 
     def infer(self, dy: TensorSpec, x: TensorSpec, lengths: TensorSpec | None = None) -> TensorSpec:
-        return x
+        return TensorSpec(None, dy.dtype) if _is_shape(x) else TensorSpec(x.shape, dy.dtype)
 
-    def _dy(self, dy: np.ndarray, x: np.ndarray) -> np.ndarray:
-        if dy.size != size(self._y_shape(x.shape)):
-            raise ValueError(f"dY: shape is {show(dy.shape)}, wants {show(self._y_shape(x.shape))}")
+    def _dy(self, dy: np.ndarray, shape: Shape) -> np.ndarray:
+        if dy.size != size(self._y_shape(shape)):
+            raise ValueError(f"dY: shape is {show(dy.shape)}, wants {show(self._y_shape(shape))}")
         return dy.reshape(-1)
 
     def run_cpu(self, dy: np.ndarray, x: np.ndarray, lengths: np.ndarray | None = None) -> Any:
-        dx = self.out(0, x.shape, x.dtype)
-        matrix, row = self._matrix(dx), self._dy(dy, x)
+        shape = tuple(x.tolist()) if _is_shape(x) else x.shape
+        if min(shape, default=0) < 0:
+            raise ValueError(f"X: is the shape {show(shape)}, wants dims >= 0")
+        dx = self.out(0, shape, dy.dtype)
+        row = self._dy(dy, shape)
+        matrix = self._matrix(dx)
         counted = self._counted(lengths, *matrix.shape)
         if self.mean:
-            row = row / np.maximum(len(matrix) if lengths is None else lengths.reshape(-1), 1).astype(x.dtype)
+            n = np.maximum(len(matrix) if lengths is None else lengths.reshape(-1), 1)
+            row = row / np.asarray(n).astype(dy.dtype)
         matrix[...] = row if counted is None else np.where(counted, row, 0)
         return dx
 
@@ -97,11 +102,16 @@ class UnfoldMax(Unfold):
 
     def run_cpu(self, dy: np.ndarray, x: np.ndarray, y: np.ndarray, lengths: np.ndarray | None = None) -> Any:
         dx = self.out(0, x.shape, x.dtype)
-        matrix, row = self._matrix(dx), self._dy(dy, x)
+        matrix, row = self._matrix(dx), self._dy(dy, x.shape)
         hit = self._matrix(x) == y.reshape(-1)
         counted = self._counted(lengths, *matrix.shape)
         matrix[...] = np.where(hit if counted is None else hit & counted, row, 0)
         return dx
+
+
+def _is_shape(x: Any) -> bool:
+    """Whether the second input of a gradient is the shape of X rather than X."""
+    return x.dtype == np.int64 and x.ndim == 1
 
 
 def _sum(x: np.ndarray, counted: np.ndarray | None) -> Any:
@@ -145,8 +155,13 @@ def front_back(kind: str, what: str, dtype: str, fold: Callable[..., Any], base:
             2,
             front=side == "Front",
             mean=kind == "Mean",
-            contract=f"dY: {dtype}, X: dY{extra}, lengths?: int32 -> dX: X",
-            docs={"dY": "gradient of Y", "X": f"input of {name}", "Y": "its output", "lengths": lengths},
+            contract=f"dY: {dtype}, X: {'dY' if extra else 'any'}{extra}, lengths?: int32 -> dX: dY[?]",
+            docs={
+                "dY": "gradient of Y",
+                "X": f"input of {name}" + (", or its shape as int64[rank]" if not extra else ""),
+                "Y": "its output",
+                "lengths": lengths,
+            },
         )
 
 

@@ -19,6 +19,7 @@ INSERTION_LENGTH = 64
 GLANCE = 32  # elements compared with the threshold together, in vector registers
 PARTS = 16  # pieces of about equally many elements that threads take
 PARALLEL_SIZE = 20_000  # fewer elements: the threads would cost more than the work
+LONG = 8192  # segments longer than this on average: NumPy, which finds a threshold with vector instructions, is faster
 
 
 @njit(cache=True, inline="always")
@@ -187,7 +188,7 @@ def _scatter(lengths: Any, indices: Any, dvalues: Any, k: int, ddata: Any) -> in
 
 class LengthsTopKNumba(LengthsTopK, engine="NUMBA"):
     def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if data.dtype == np.float16:
+        if data.dtype == np.float16 or data.size > LONG * lengths.size:
             return super().run_cpu(data, lengths)
         starts, total = segment_starts(lengths, data.shape[0])
         count = lengths.shape[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe2ops.defs import OperatorDef
-from caffe2ops.infer import UNKNOWN, TensorSpec
+from caffe2ops.infer import UNKNOWN, Cost, TensorSpec
 from caffe2ops.operator import Arg, Array, Operator
 from caffe2ops.ops.shape.axes import ORDER_AXIS, Shape, canonical_axis, differ, known, show
 
@@ -104,6 +104,9 @@ class Cut(AlongAxis):
             what = f"{total} outputs" if self._new_axis else f"the sizes {sizes}, together {total},"
             raise ValueError(f"split: {what} for dim {axis} of the input, which is {shape[axis]} (shape {show(shape)})")
         return sizes
+
+    def cost(self, inputs: Any, outputs: Any) -> Cost:
+        return Cost(0, sum(spec.nbytes for spec in inputs), inputs[0].nbytes)
 
     def _cut(self, x: Array, axis: int, sizes: list[int]) -> list[Array]:
         parts, at = [], 0
