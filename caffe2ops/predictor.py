@@ -97,4 +97,5 @@ def global_init(export: PredictorExport) -> NetDef:
 
     nets = {entry.key: entry.value for entry in export.meta.nets}
     net = nets.get(GLOBAL_INIT_NET, NetDef())
-    return net.replace(op=tuple(op for op in net.op if DBREADER not in op.input))
+    rest = tuple(op for op in net.op if DBREADER not in op.input)
+    return net.replace(op=rest, external_input=(), external_output=())

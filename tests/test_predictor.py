@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from caffe2ops import Net, NetDef, OperatorDef, Predictor
+from caffe2ops import Net, NetDef, OperatorDef, Predictor, dump, formats, load
 
 W = np.array([[1.0, 2.0]], np.float32)
 X = np.array([[1.0, 1.0], [0.0, -1.0]], np.float32)
@@ -56,3 +58,11 @@ def test_parameters_may_be_replaced() -> None:
     predictor = Predictor(init(), predict())
     predictor.run([X])
     assert predictor.run({"x": X, "w": W * 0})["y"].tolist() == [[0.5], [0.5]]
+
+
+def test_a_predictor_file(tmp_path: Path) -> None:
+    export = formats.export_predictor(predict(), {"w": W, "b": np.full(1, 0.5, np.float32)}, ["x"], ["y"])
+    dump(export, tmp_path / "model.minidb")
+    loaded = load(tmp_path / "model.minidb")
+    predictor = Predictor.of_export(loaded)
+    np.testing.assert_allclose(predictor.run({"x": X})["y"], X @ W.T + 0.5)
