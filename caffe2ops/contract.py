@@ -5,7 +5,7 @@ inference.
 
 A port is `name: dtype[dims]`. Before the name `*` means one or more, after it `?` means optional (and `*name?` any
 number).
-Dtypes are a class (see CLASSES), a NumPy name, unions of both with `|`, the name of an input (its dtype), or `$arg`
+Dtypes are a class (see CLASSES), a NumPy name, the name of an input (its dtype), unions of these with `|`, or `$arg`
 (the data
 type number in that argument); the blobs of a variadic port share one dtype unless it is `any`. Dims are numbers,
 arguments of that name, symbols (equal wherever they stand), and `...`, one run of
@@ -104,9 +104,13 @@ class Contract:
     def _dtypes(self, port: Port, bound: Mapping[str, Any], args: Callable[[str], Any]) -> tuple[np.dtype[Any], ...]:
         if port.dtype.startswith("$"):
             return (dtype_of(args(port.dtype[1:])),)
-        if f"dtype {port.dtype}" in bound:
-            return (bound[f"dtype {port.dtype}"],)
-        return _classes(port.dtype)
+        dtypes: list[np.dtype[Any]] = []
+        for part in port.dtype.split("|"):
+            known = (bound[f"dtype {part}"],) if f"dtype {part}" in bound else _classes(part)
+            if not known:
+                return ()  # the dtype of an input that is unknown here
+            dtypes += known
+        return tuple(dict.fromkeys(dtypes))
 
     def _shape(self, port: Port, bound: Mapping[str, Any], args: Callable[[str], Any]) -> tuple[Any, ...] | None:
         if port.dims is None:
@@ -178,8 +182,8 @@ def _show(shape: Any) -> str:
 
 @cache
 def _classes(text: str) -> tuple[np.dtype[Any], ...]:
-    """The dtypes that a text names; none where it names an input."""
-    names = [name for part in text.split("|") for name in CLASSES.get(part, (part,))]
+    """The dtypes that a word names; none where it names an input."""
+    names = CLASSES.get(text, (text,))
     return tuple(np.dtype(name) for name in names) if set(names) <= set(CLASSES["any"]) else ()
 
 
@@ -192,8 +196,9 @@ def parse(line: str) -> Contract:
     contract = Contract(_ports(left), _ports(right))
     inputs = {port.name for port in contract.inputs}
     for port in (*contract.inputs, *contract.outputs):
-        if port.dtype not in inputs and port.dtype != "blob" and port.dtype[0] != "$" and not _classes(port.dtype):
-            raise ValueError(f"contract {line!r}: {port.dtype} is no dtype, class of dtypes or input")
+        for part in port.dtype.split("|"):
+            if part not in inputs and part != "blob" and part[0] != "$" and not _classes(part):
+                raise ValueError(f"contract {line!r}: {part} is no dtype, class of dtypes or input")
     return contract
 
 

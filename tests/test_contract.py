@@ -33,6 +33,7 @@ def infer(line: str, inputs: list[TensorSpec | None], outputs: int = 1, **args: 
         ("X: float[N, D] -> Y: X[D]", [TensorSpec((4, UNKNOWN), F4)], {}, [TensorSpec((UNKNOWN,), F4)]),
         ("X: float[N] -> Y: X[N]", [TensorSpec()], {}, [TensorSpec((UNKNOWN,))]),
         ("X: float -> Y: X", [TensorSpec()], {}, [TensorSpec()]),
+        ("A: float, B: A|int32 -> Y: B[3]", [TensorSpec((1,), F8), TensorSpec((1,), I4)], {}, [TensorSpec((3,), I4)]),
         ("X: float -> Y: X[?]", [TensorSpec((3,), F4)], {}, [TensorSpec(None, F4)]),
         ("*X: float[...] -> Y: X[...]", [TensorSpec((3,), F8), TensorSpec((3,), F8)], {}, [TensorSpec((3,), F8)]),
         (" -> Y: $dtype[n]", [], {"dtype": 10, "n": 7}, [TensorSpec((7,), np.int64)]),

@@ -160,6 +160,7 @@ samples = [
         "Tile", [normal(2, 3)], {"tiles": 0, "axis": 0}, note="none", differentiable=False, reason="nothing comes out"
     ),
     Sample("Tile", [normal(2, 3), int32s(3), int32s(1)], note="as inputs"),
+    Sample("Tile", [normal(2, 3), int64s(3), int64s(1)], note="as int64 inputs"),
     Sample("Tile", [normal(2, 3), int32s(3)], {"axis": 0}, note="tiles as input"),
     Sample("Tile", [int32s(1, 2)], {"tiles": 2, "axis": 0}, note="int32"),
     Sample("Tile", [strings("a", "b")], {"tiles": 3, "axis": 0}, note="strings", devices=("cpu",)),

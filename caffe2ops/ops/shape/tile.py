@@ -48,7 +48,7 @@ class Tile(Repeated):
     Any dtype. Raises ValueError for negative tiles. Caffe2: operators/tile_op.
     """
 
-    contract = "X: any, tiles?: int32, axis?: int32 -> Y: X[?]"
+    contract = "X: any, tiles?: integer, axis?: integer -> Y: X[?]"
     docs = {
         "X": "a tensor of at least one dimension",
         "tiles": "how often",
@@ -72,7 +72,7 @@ class Tile(Repeated):
 class TileGradient(Repeated):
     """The gradient of Tile: the sum of dY over the repetitions."""
 
-    contract = "dY: number, tiles?: int32, axis?: int32 -> dX: dY[?]"
+    contract = "dY: number, tiles?: integer, axis?: integer -> dX: dY[?]"
     docs = {"dY": "gradient of Y", "tiles": "how often", "axis": "along which axis", "dX": "gradient of X"}
 
     def _scaled(self, shape: Shape, tiles: Any, axis: int) -> Shape:
