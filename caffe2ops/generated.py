@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 
 from caffe2ops import registry
@@ -114,10 +115,12 @@ def stubs() -> str:
         "class OperatorMethods:",
     ]
     common = "name: str = ..., device_option: DeviceOption | None = ..., engine: str = ..."
-    for cls in registry.classes():
+    for cls in sorted(chain(*families().values()), key=lambda cls: cls.type):
         schema = cls.schema_of()
         args = "".join(
-            f", {a.name}: {a.type.replace('list[', 'Sequence[')}{'' if a.required else ' = ...'}" for a in schema.args
+            f", {a.name}: {_annotation(a.type)}{'' if a.required else ' = ...'}"
+            for a in schema.args
+            if a.name != "name"
         )
         one = schema.min_output == schema.max_output == 1
         result = "BlobRef" if one else "tuple[BlobRef, ...]" if schema.min_output > 1 else "Any"
@@ -126,6 +129,11 @@ def stubs() -> str:
             f"outputs: str | Sequence[str] | int | None = ..., *{args}, {common}) -> {result}: ..."
         )
     return "\n".join(lines) + "\n"
+
+
+def _annotation(kind: str) -> str:
+    """The type of an argument as a stub writes it."""
+    return {"Value": "Any", "list": "Sequence[Any]"}.get(kind, kind.replace("list[", "Sequence["))
 
 
 def _differentiable(schema: OpSchema) -> bool:

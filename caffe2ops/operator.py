@@ -168,6 +168,8 @@ class Operator:
             self._signature = signature
 
     def _check_devices(self, values: Sequence[Any]) -> None:
+        if self.device == "cpu" and all(isinstance(v, np.ndarray) for v in values):
+            return
         wanted, _ = self.infer_devices()
         for (port, value), device in zip(self.parsed.pair(self.parsed.inputs, values), wanted):
             if device == "any" or not hasattr(value, "dtype") or value.dtype == object:  # strings stay on the CPU

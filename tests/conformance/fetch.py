@@ -18,7 +18,7 @@ WHEEL = "torch==1.12.1"  # its macOS wheel has the newest Python files and is th
 PLATFORM = "--only-binary=:all: --python-version 3.9 --platform macosx_10_9_x86_64 --implementation cp --abi cp39"
 
 
-class NotFetched(Exception):
+class NotFetched(Exception):  # noqa: N818
     """The files are not there and could not be fetched."""
 
 

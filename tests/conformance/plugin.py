@@ -17,7 +17,7 @@ from tests.conformance.fetch import FOLDER
 
 SECONDS = 120  # for one test
 RESULTS = "CONFORMANCE_RESULTS"  # file that the outcomes are written to
-MISSING = re.compile(r"no operator of type '(\w+)'|Method (\w+) is not a registered operator|op (\w+) is not a registered")
+MISSING = re.compile(r"no operator of type '(\w+)'|(?:Method|op) (\w+) is not a registered|non-registered layer: (\w+)")
 
 surroundings.prepare()
 compat.install(FOLDER)

@@ -88,7 +88,6 @@ class Save(Operator):
                 for i, blob in enumerate(blobs):
                     transaction.put(f"{name}#%{i}" if blob.type == TENSOR else name, formats.encode(blob))
 
-
     def _serialized(self, name: str, value: Any) -> list[BlobProto]:
         """The chunks of a blob; the first of the options whose pattern matches the whole name counts."""
         option = next((o for o in self._options if re.fullmatch(o.blob_name_regex, name)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe2ops.ops.elementwise.broadcast import GRADIENT_CONTRACT, BinaryGradient, binary, binary_gradient
+from caffe2ops.ops.elementwise.broadcast import BinaryGradient, binary, binary_gradient
 
 
 def _quotient(a: str) -> str:

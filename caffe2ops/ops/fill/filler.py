@@ -30,7 +30,7 @@ class Filler(Operator):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         if isinstance(self.op_def.args.get("shape"), (int, float)):
-            raise ValueError(f"shape: is the number {self.op_def.args['shape']}, wants a list")
+            raise ValueError(f"shape: is one number, {self.shape[0]}, wants a list")
         if self.n_inputs and self.shape:
             raise ValueError(f"shape: {self.shape} is given together with an input; one of them says the shape")
         if not self.n_inputs and (self.extra_shape or self.input_as_shape):

@@ -136,10 +136,10 @@ def _max(
     full = np.flatnonzero(lengths)
     out[...] = 0
     if full.size and out.size:
-        out[full] = _greatest(rows, lengths[full].astype(np.int64))
+        out[full] = greatest_of_runs(rows, lengths[full].astype(np.int64))
 
 
-def _greatest(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def greatest_of_runs(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The greatest of each run of rows, none of them empty: neighbours are folded in pairs until one row a run is left.
 
     NumPy's own fold over runs is fast for single columns only.

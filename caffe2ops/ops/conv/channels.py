@@ -1,0 +1,86 @@
+"""Channels of images: shuffling them between groups, statistics of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.infer import TensorSpec
+from caffe2ops.operator import FORBIDDEN, Arg, Step
+from caffe2ops.ops.conv.geometry import Image, differ
+
+
+class Shuffle(Image):
+    """Base of the shuffle and its gradient: channels as a matrix, transposed; `rows` of it."""
+
+    group: int = Arg(1, ge=1, doc="how many groups the channels are cut into")
+
+    def rows(self, channels: Any) -> Any:
+        return self.group
+
+    def infer(self, X: Any) -> TensorSpec:
+        channels = self.split("X", X.shape)[1]
+        if differ(channels % self.group, 0):
+            raise ValueError(f"group = {self.group} does not divide the {channels} channels of X")
+        return TensorSpec(X.shape, X.dtype)
+
+    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        x, y = self.planes(inputs[0]), self.planes(outputs[0])
+        axis = 2 if self.channels_last else 1
+        rows = self.rows(x.shape[axis])
+        tail = x.shape[axis + 1 :]
+        columns = x.shape[axis] // rows
+        matrix = x.reshape(*x.shape[:axis], rows, columns, *tail).swapaxes(axis, axis + 1)
+        return partial(np.copyto, y.reshape(*x.shape[:axis], columns, rows, *tail), matrix)
+
+
+class ChannelShuffle(Shuffle):
+    """Deals the channels of each group out over the output: channel k of group g becomes channel k * group + g.
+
+    Raises ValueError where `group` does not divide the channels. Caffe2: operators/channel_shuffle_op.
+    """
+
+    contract = "X: float -> Y: X"
+    docs = {"X": "images, in the order that `order` names", "Y": "the same channels in another order"}
+    gradient = "ChannelShuffleGradient(dY) -> dX"
+
+
+class ChannelShuffleGradient(Shuffle):
+    """Gradient of ChannelShuffle: puts the channels back. Caffe2: operators/channel_shuffle_op."""
+
+    contract = "dY: float -> dX: dY"
+
+    def rows(self, channels: Any) -> Any:
+        return channels // self.group
+
+
+class ChannelStats(Image):
+    """The sum of each channel and of its squares, over batch and positions.
+
+    Caffe2: operators/channel_stats_op.
+    """
+
+    contract = "X: float -> sum: X[?], sumsq: X[?]"
+    docs = {
+        "X": "images, in the order that `order` names",
+        "sum": "sum of each channel, [C]",
+        "sumsq": "sum of the squares of each channel, [C]",
+    }
+    gradient = FORBIDDEN
+
+    def infer(self, X: Any) -> tuple[TensorSpec, TensorSpec]:
+        spec = TensorSpec((self.split("X", X.shape)[1],), X.dtype)
+        return spec, spec
+
+    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        x = self.planes(inputs[0])
+        axes = (0, 1) if self.channels_last else (0, 2)
+
+        def run() -> None:
+            np.add.reduce(x, axis=axes, out=outputs[0])
+            np.add.reduce(np.square(x), axis=axes, out=outputs[1])
+
+        return run

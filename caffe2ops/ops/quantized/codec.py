@@ -1,0 +1,103 @@
+"""The code of fused row-wise quantised matrices: a row is its quantised elements, then its scale and its bias.
+
+An element is `bits` bits wide, the lower ones of a byte first. Its value is quantised * scale + bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.infer import Unknown
+
+EPSILON = np.float32(1e-8)  # keeps the range of a row of 8 bits from 0
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How a row lies in bytes: bits an element, dtype of scale and bias, whether a byte has one element all the same.
+
+    Scale and bias are rounded to float16 before elements are quantised (`half`); else they are the row's least element
+    and its range / 255.
+    """
+
+    bits: int
+    scale: str  # dtype of scale and bias
+    half: bool = True
+    packed: bool = True
+
+    @property
+    def levels(self) -> int:
+        return (1 << self.bits) - 1
+
+    @property
+    def per_byte(self) -> int:
+        return 8 // self.bits if self.packed else 1
+
+    @property
+    def tail(self) -> int:
+        """Bytes of scale and bias."""
+        return 2 * np.dtype(self.scale).itemsize
+
+    def coded_width(self, width: Any) -> Any:
+        """Bytes of a row of `width` elements. Raises ValueError where the last byte would not be full."""
+        per_byte = 8 // self.bits
+        if not isinstance(width, Unknown) and width % per_byte:
+            raise ValueError(
+                f"input: has {width} columns, wants a multiple of {per_byte}, as each takes {self.bits} bits"
+            )
+        return width // self.per_byte + self.tail
+
+    def width(self, coded: Any, name: str = "DATA") -> Any:
+        """Elements of a row of `coded` bytes. Raises ValueError where there is no space for any."""
+        if not isinstance(coded, Unknown) and coded <= self.tail:
+            raise ValueError(f"{name}: rows have {coded} bytes, want more than the {self.tail} of scale and bias")
+        return (coded - self.tail) * self.per_byte
+
+    def encode(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Quantises float rows [N, D] into bytes [N, coded_width(D)]."""
+        x = rows.astype(np.float32)
+        low, high = (f(x, axis=1, keepdims=True) for f in (np.min, np.max))
+        scale, bias, inverse = self._half_scale(low, high) if self.half else _full_scale(low, high)
+        codes = np.clip(np.rint((x - bias) * inverse), 0, self.levels).astype(np.uint8)
+        packed = codes[:, :: self.per_byte].copy()
+        for i in range(1, self.per_byte):
+            packed |= codes[:, i :: self.per_byte] << (i * self.bits)
+        out[:, : -self.tail] = packed
+        out[:, -self.tail :] = np.hstack([scale, bias]).astype(self.scale).view(np.uint8)
+
+    def _half_scale(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        bias = low.astype(np.float16).astype(np.float32)
+        extent = high - bias
+        scale = np.where(extent == 0, np.float32(1), extent / np.float32(self.levels))
+        scale = scale.astype(np.float16).astype(np.float32)
+        with np.errstate(divide="ignore", over="ignore"):
+            scale = np.where((scale == 0) | np.isinf(1 / scale), np.float32(1), scale)
+        return scale, bias, 1 / scale
+
+    def decode(self, coded: np.ndarray) -> np.ndarray:
+        """The float32 rows [N, D] of bytes."""
+        scale, bias = np.split(
+            np.ascontiguousarray(coded[:, -self.tail :]).view(self.scale).astype(np.float32), 2, axis=1
+        )
+        packed = coded[:, : -self.tail]
+        codes = packed.astype(np.float32)
+        if self.per_byte > 1:
+            codes = np.empty((len(coded), packed.shape[1] * self.per_byte), np.float32)
+            for i in range(self.per_byte):
+                codes[:, i :: self.per_byte] = (packed >> (i * self.bits)) & self.levels
+        codes *= scale
+        codes += bias
+        return codes
+
+
+def _full_scale(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    extent = high - low
+    return extent / np.float32(255), low, np.float32(255) / (extent + EPSILON)
+
+
+EIGHT, EIGHT_HALF = Codec(8, "float32", half=False), Codec(8, "float16")
+FOUR, TWO = Codec(4, "float16"), Codec(2, "float16")
+FAKE = {4: Codec(4, "float32", packed=False), 2: Codec(2, "float32", packed=False)}

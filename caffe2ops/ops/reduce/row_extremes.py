@@ -1,0 +1,54 @@
+"""RowwiseMax and ColwiseMax with their gradients: the greatest of each row or column of a batch of matrices."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from caffe2ops.operator import Operator, row
+from caffe2ops.ops.shape.axes import show
+
+X_DOC = "a batch of matrices; none of their dims may be 0"
+
+
+class OfMatrices(Operator):
+    """Base: the axis of [B, M, N] that is reduced."""
+
+    over: ClassVar[int]
+
+    def run_cpu(self, x: np.ndarray) -> Any:
+        if 0 in x.shape[1:]:
+            raise ValueError(f"X: shape is {show(x.shape)}, wants matrices with elements")
+        shape = x.shape[:-1] if self.over == 2 else (x.shape[0], x.shape[2])
+        return np.max(x, axis=self.over, out=self.out(0, shape, x.dtype))
+
+
+class OfMatricesGradient(Operator):
+    """Base of the gradients: dY goes to every element that is as great as the greatest."""
+
+    over: ClassVar[int]
+
+    def run_cpu(self, x: np.ndarray, y: np.ndarray, dy: np.ndarray) -> Any:
+        y, dy = (np.expand_dims(of, self.over) for of in (y, dy))
+        return np.multiply(dy, x == y, out=self.out(0, x.shape, x.dtype))
+
+
+for _name, _what, _over, _kept in (("RowwiseMax", "row", 2, "M"), ("ColwiseMax", "column", 1, "N")):
+    row(
+        _name,
+        f"Y = the greatest of each {_what} of each matrix. Caffe2: operators/reduction_ops.",
+        OfMatrices,
+        contract=f"X: float[B, M, N] -> Y: X[B, {_kept}]",
+        docs={"X": X_DOC, "Y": "the greatest elements"},
+        gradient=f"{_name}Gradient(X, Y, dY) -> dX",
+        over=_over,
+    )
+    row(
+        f"{_name}Gradient",
+        f"The gradient of {_name}: dY for each element that equals Y, 0 for the others.",
+        OfMatricesGradient,
+        contract=f"X: float[B, M, N], Y: X[B, {_kept}], dY: X[B, {_kept}] -> dX: X[B, M, N]",
+        docs={"X": X_DOC, "Y": f"output of {_name}", "dY": "its gradient", "dX": "gradient of X"},
+        over=_over,
+    )

@@ -1,0 +1,57 @@
+"""PackRNNSequence and UnpackRNNSequence: sequences side by side, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.infer import UNKNOWN, TensorSpec
+from caffe2ops.operator import Operator
+from caffe2ops.ops.segment.lengths_reduce import checked_lengths
+from caffe2ops.ops.segment.pack import places_of
+
+
+class PackRNNSequence(Operator):
+    """output[t, n] = step t of sequence n, 0 beyond its end; there are as many steps as the longest sequence has.
+
+    Raises ValueError where lengths don't add up or are negative (Caffe2 reads beyond). Caffe2:
+    operators/pack_rnn_sequence_op.
+    """
+
+    contract = "values: number[K, D, ...], lengths: int32[N] -> output: values[?]"
+    docs = {"values": "sequences, one after the other", "lengths": "of the sequences", "output": "[longest, N, D, ...]"}
+    gradient = "UnpackRNNSequence(doutput, lengths) -> dvalues"
+
+    def infer(self, values: TensorSpec, lengths: TensorSpec) -> TensorSpec:
+        return TensorSpec((UNKNOWN, *lengths.shape, *values.shape[1:]), values.dtype)
+
+    def run_cpu(self, values: np.ndarray, lengths: np.ndarray) -> Any:
+        checked_lengths(lengths, len(values), "values")
+        sequences, steps = places_of(lengths)
+        out = self.out(0, (int(lengths.max(initial=0)), len(lengths), *values.shape[1:]), values.dtype)
+        out[...] = 0
+        out[steps, sequences] = values
+        return out
+
+
+class UnpackRNNSequence(Operator):
+    """The steps of each sequence of a packed tensor, one sequence after the other.
+
+    Raises ValueError for lengths that are negative or more than there are steps (Caffe2 reads beyond). Caffe2:
+    operators/pack_rnn_sequence_op.
+    """
+
+    contract = "values: number[T, N, D, ...], lengths: int32[N] -> output: values[?]"
+    docs = {"values": "steps, sequences, elements", "lengths": "of the sequences", "output": "the sequences"}
+    gradient = "PackRNNSequence(doutput, lengths) -> dvalues"
+
+    def infer(self, values: TensorSpec, lengths: TensorSpec) -> TensorSpec:
+        return TensorSpec((UNKNOWN, *values.shape[2:]), values.dtype)
+
+    def run_cpu(self, values: np.ndarray, lengths: np.ndarray) -> Any:
+        checked_lengths(lengths, None)
+        if lengths.size and lengths.max() > len(values):
+            raise ValueError(f"lengths: has {lengths.max()}, values has {len(values)} steps")
+        sequences, steps = places_of(lengths)
+        return values[steps, sequences]
