@@ -18,7 +18,8 @@ class Predictor:
 
     `init` gives the parameters: a NetDef that makes them, a mapping from name to array, or None. `run({name: array})`,
     or a sequence in the order of `inputs`, gives `{name: array}` for the outputs. The inputs are the external inputs
-    that `init` does not make.
+    that `init` does not make; where it makes them all, as exports with placeholders do, the order is that of the
+    external inputs.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Predictor:
         """Feeds, runs, and fetches the outputs. Raises ValueError for an input that is missing or not the net's."""
         takes = f"the net takes {', '.join(self.inputs) or 'none'}"
         if not isinstance(feeds, Mapping):
-            if len(feeds) > len(self.inputs):
+            order = self.inputs or self.definition.external_input
+            if len(feeds) > len(order):
                 raise ValueError(f"{len(feeds)} inputs given, {takes}")
-            feeds = dict(zip(self.inputs, feeds))
+            feeds = dict(zip(order, feeds))
         for name in feeds:
             if name not in self.inputs and name not in self.definition.external_input:
                 raise ValueError(f"{name!r} is no input, {takes}{did_you_mean(name, self.inputs)}")

@@ -54,6 +54,13 @@ def test_wrong_feeds() -> None:
         predictor.run([X, X, X])
 
 
+def test_an_init_net_may_make_placeholders_of_the_inputs() -> None:
+    zeros = [OperatorDef(type="ConstantFill", output=name, args={"shape": (1, 2)}) for name in ("x", "unused")]
+    predictor = Predictor(init().replace(op=(*init().op, *zeros)), predict())
+    assert predictor.inputs == ()
+    np.testing.assert_allclose(predictor.run([X])["y"], X @ W.T + 0.5)
+
+
 def test_parameters_may_be_replaced() -> None:
     predictor = Predictor(init(), predict())
     predictor.run([X])
