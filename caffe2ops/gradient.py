@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import GradientError
-from caffe2ops.gradient_rules import Gradient, GradientSlice, gradient_of, parse_line
+from caffe2ops.gradient_rules import Gradient, GradientSlice, gradient_of
 
-__all__ = ["Gradient", "GradientSlice", "add_gradients", "backward", "gradient_of", "parse_line"]
+__all__ = ["Gradient", "GradientSlice", "add_gradients", "backward", "gradient_of"]
 
 AUTO_SUM = "is_auto_gen_sum_ops:1"
 

@@ -11,7 +11,7 @@ from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console, human
 from caffe2ops.defs import NetDef
 from caffe2ops.errors import UnknownOperator, did_you_mean
-from caffe2ops.infer import Inference, TensorSpec, infer_shapes, peak_memory
+from caffe2ops.infer import Inference, TensorSpec, as_spec, infer_shapes, peak_memory
 
 
 def check(
@@ -84,7 +84,7 @@ def _blobs(model: nets.Model, made: set[str]) -> tuple[list[str], list[str]]:
 
 def _print_summary(model: nets.Model, found: Inference, parameters: dict[str, object]) -> None:
     table = nets.table(f"net {model.net.name!r}", "what", "how much")
-    sizes = [nets_spec.size for nets_spec in map(_spec, parameters.values()) if isinstance(nets_spec.size, int)]
+    sizes = [spec.size for spec in map(as_spec, parameters.values()) if isinstance(spec.size, int)]
     known = sum(1 for _, outputs, _ in found.steps for spec in outputs if spec.known)
     outputs = sum(len(op.output) for op in model.net.op)
     table.add_row("operators", str(len(model.net.op)))
@@ -96,9 +96,3 @@ def _print_summary(model: nets.Model, found: Inference, parameters: dict[str, ob
     for name in model.fetched():
         table.add_row(f"output {name}", str(found.specs.get(name, "?")))
     console.print(table)
-
-
-def _spec(value: object) -> TensorSpec:
-    from caffe2ops.infer import as_spec
-
-    return as_spec(value)

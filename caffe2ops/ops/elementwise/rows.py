@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe2ops.contract import CLASSES, parse
 from caffe2ops.cuda import Elementwise as Kernel
-from caffe2ops.gradient import parse_line
+from caffe2ops.gradient_rules import parse_line
 from caffe2ops.infer import Cost
 from caffe2ops.operator import ArgSpec, NonGradient, Operator, Step, row
 
