@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,10 +46,9 @@ class BoundNet:
     """A net bound to a workspace; made by `Workspace.create`. `run()` runs it, as often as you like."""
 
     def __init__(
-        self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None, *, named: bool = True
+        self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None
     ):
-        self.definition, self.workspace = definition, workspace
-        self.name = definition.name if named else None
+        self.definition, self.workspace, self.name = definition, workspace, definition.name
         self.observers: list[Observer] = []
         if definition.type and definition.type not in NET_TYPES:
             raise ValueError(
@@ -59,7 +59,7 @@ class BoundNet:
         self.operators: list[Operator] = []
         for index, op_def in enumerate(definition.op):
             self.operators.append(self._create(index, op_def, device))
-        self._steps: list[Callable[[], Any]] = [partial(_run, op) for op in self.operators]
+        self._steps: list[Callable[[], Any]] = [_step(op) for op in self.operators]
         self._bare: list[Callable[[], Any]] | None = None
         self._runs_subnets = any(isinstance(v, NetDef) for op in definition.op for v in op.args.values())
         self._checked_runs = 0
@@ -87,30 +87,36 @@ class BoundNet:
 
     def _create(self, index: int, op_def: OperatorDef, device: DeviceOption | None) -> Operator:
         workspace = self.workspace
-        inputs = [workspace.find(name) for name in op_def.input]
-        for name, blob in zip(op_def.input, inputs):
-            if blob is None:
-                raise OperatorError(self._missing(name), op_def, net=self.name, index=index)
-        found: list[Blob] = [blob for blob in inputs if blob is not None]
+        inputs, outputs = self._blobs(index, op_def)
         if device is not None:
             op_def = op_def.replace(device_option=device)
         try:
             return registry.create(
                 op_def,
                 workspace,
-                found,
-                [workspace.blob(name) for name in op_def.output],
+                inputs,
+                outputs,
                 device_option=self.definition.device_option,
                 preferences=workspace.engines,
             )
         except Exception as error:
-            raise self._error(error, index, op_def, found) from error
+            raise _located(error, op_def, inputs, self.name, index) from error
 
-    def _missing(self, name: str) -> str:
-        expects = [n for n in self.definition.external_input if not self.workspace.has(n)]
-        needs = f"; the net expects {', '.join(map(repr, expects))} to be there" if expects else ""
-        near = did_you_mean(name, self.workspace.blobs())
-        return f"input blob {name!r} does not exist in the workspace{needs}{near}"
+    def _blobs(self, index: int, op_def: OperatorDef) -> tuple[list[Blob], list[Blob]]:
+        return _blobs(op_def, self.workspace, self.name, index, self.definition.external_input)
+
+    def twin(self, workspace: Workspace) -> BoundNet:
+        """The same net bound to another workspace, with copies of its operators: nothing is read or checked again.
+
+        For a net that has not run: a copy shares what an operator keeps from a run.
+        """
+        twin = copy(self)
+        twin.workspace, twin.observers = workspace, []
+        twin.operators = [
+            op.again(workspace, *twin._blobs(index, op.op_def)) for index, op in enumerate(self.operators)
+        ]
+        twin._steps = [_step(op) for op in twin.operators]
+        return twin
 
     def run(self) -> None:
         """Runs all operators in order. Raises OperatorError; what ran before the failing operator stays written."""
@@ -130,6 +136,11 @@ class BoundNet:
                 if self._checked_runs == 2:  # a net that runs once does not pay for this
                     self._settle()
 
+    def cancel(self) -> None:
+        """For another thread: ends a run that waits, for a queue say, with an OperatorError."""
+        for op in self.operators:
+            op.cancel()
+
     def _run_observed(self) -> None:
         for observer in self.observers:
             observer.net_started(self)
@@ -147,14 +158,7 @@ class BoundNet:
 
     def _failed(self, error: Exception, index: int) -> Exception:
         op = self.operators[index]
-        return self._error(error, index, op.op_def, op.inputs)
-
-    def _error(self, error: Exception, index: int, op_def: OperatorDef, inputs: Sequence[Blob]) -> Exception:
-        if isinstance(error, OperatorError) and error.net is not None:
-            return error
-        known = isinstance(error, (ValueError, TypeError, LookupError, OSError, OperatorError))
-        reason = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
-        return OperatorError(reason.removeprefix(f"{op_def.type}: "), op_def, tuple(map(str, inputs)), self.name, index)
+        return _located(error, op.op_def, op.inputs, self.name, index)
 
     # --- the bare form ---
 
@@ -193,11 +197,92 @@ class BoundNet:
         return op.bind(inputs, outputs)
 
 
+class OneOperator:
+    """An operator outside nets, to be run in any workspace, each time as if it had just been created.
+
+    Its definition is read and checked in the first run, for the engines and the device of that workspace; the
+    contract is compared with the inputs where their dtypes and shapes change.
+    """
+
+    def __init__(self, op_def: OperatorDef):
+        self.op_def = op_def
+        self._model: Operator | None = None  # one that never runs
+        self._signature: Any = None
+
+    def run(self, workspace: Workspace, times: int = 1) -> None:
+        """Creates the operator and runs it `times` times. Raises OperatorError."""
+        op_def = self.op_def
+        inputs, outputs = _blobs(op_def, workspace)
+        with np.errstate(all="ignore"):
+            try:
+                op = self._fresh(workspace, inputs, outputs)
+                step = _step(op)
+                for _ in range(times):
+                    step()
+            except Exception as error:
+                raise _located(error, op_def, inputs) from error
+        self._signature = op.signature
+
+    def _fresh(self, workspace: Workspace, inputs: Sequence[Blob], outputs: Sequence[Blob]) -> Operator:
+        if self._model is not None:
+            op = self._model.again(workspace, inputs, outputs)
+        else:
+            op = registry.create(self.op_def, workspace, inputs, outputs, preferences=workspace.engines)
+            if type(op).__init__ is Operator.__init__:  # another one may make what a run changes
+                self._model = op.again(None, (), ())
+        op.signature = self._signature
+        return op
+
+
+def _blobs(
+    op_def: OperatorDef, workspace: Workspace, net: str | None = None, index: int = 0, expected: Sequence[str] = ()
+) -> tuple[list[Blob], list[Blob]]:
+    """The blobs that an operator reads and writes. Raises OperatorError where one that it reads is not there."""
+    inputs: list[Blob] = []
+    for name in op_def.input:
+        blob = workspace.find(name)
+        if blob is None:
+            expects = [n for n in expected if not workspace.has(n)]
+            needs = f"; the net expects {', '.join(map(repr, expects))} to be there" if expects else ""
+            near = did_you_mean(name, workspace.blobs())
+            text = f"input blob {name!r} does not exist in the workspace{needs}{near}"
+            raise OperatorError(text, op_def, net=net, index=index)
+        inputs.append(blob)
+    return inputs, [workspace.blob(name) for name in op_def.output]
+
+
+def _located(
+    error: Exception, op_def: OperatorDef, inputs: Sequence[Blob], net: str | None = None, index: int = 0
+) -> Exception:
+    """The error of an operator, with its place."""
+    if isinstance(error, OperatorError) and error.net is not None:
+        return error
+    known = isinstance(error, (ValueError, TypeError, LookupError, OSError, OperatorError))
+    reason = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
+    return OperatorError(reason.removeprefix(f"{op_def.type}: "), op_def, tuple(map(str, inputs)), net, index)
+
+
+def _step(op: Operator) -> Callable[[], None]:
+    return partial(_run_alone if op.mutex else _run, op)
+
+
+def _run_alone(op: Operator) -> None:
+    """`_run` while the operator's mutex is held, so that no other thread writes between its reading and writing."""
+    for port, blob in op.parsed.pair(op.parsed.inputs, op.inputs):
+        if port.name == op.mutex and blob.value is not None:
+            if not hasattr(blob.value, "acquire"):
+                raise TypeError(f"{op.mutex}: holds {type(blob.value).__name__}, wants what CreateMutex makes")
+            with blob.value:
+                _run(op)
+            return
+    _run(op)
+
+
 def _run(op: Operator) -> None:
     """One operator with all checks: values of its input blobs in, results into its output blobs."""
     values = [blob.value for blob in op.inputs]
     for blob, value in zip(op.inputs, values):
-        if value is None:
+        if value is None and not op.takes_empty(blob):
             raise ValueError(f"input blob {blob.name!r} is empty: feed it, or run what writes it")
     op.check(values)
     results = op.run_cpu(*values) if op.device == "cpu" else op.run_cuda(*values)

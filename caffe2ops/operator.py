@@ -59,8 +59,9 @@ class Operator:
     NonGradient; absent: none registered), or a classmethod `make_gradient`, whose operators get the forward's arguments
     where `copy_arguments`; `inplace`, `inplace_enforced`, `arity`, `private` (see OpSchema); `extension` (of caffe2ops,
     not of Caffe2); `input_devices`, `output_devices` (name -> "cpu", "cuda" or "any", where it is not the device that
-    the operator runs on); `engines` (engine -> module that defines it, imported when asked for). Arguments are
-    annotated attributes made by `Arg`.
+    the operator runs on); `unwritten` (inputs of dtype blob that may be empty: the kernel gets None); `engines`
+    (engine -> module that defines it, imported when asked for); `mutex` (the input that is a mutex, held from reading
+    the blobs to writing them). Arguments are annotated attributes made by `Arg`.
     """
 
     contract: ClassVar[str] = ""
@@ -74,6 +75,8 @@ class Operator:
     output_devices: ClassVar[Mapping[str, str]] = {}
     private: ClassVar[bool] = False
     extension: ClassVar[bool] = False
+    unwritten: ClassVar[Sequence[str]] = ()
+    mutex: ClassVar[str] = ""
     engines: ClassVar[Mapping[str, str]] = {}
     type: ClassVar[str] = ""
     engine: ClassVar[str] = ""
@@ -136,12 +139,23 @@ class Operator:
         self.n_inputs, self.n_outputs = len(op_def.input), len(op_def.output)
         self.device = device
         self.results: Sequence[Any] = ()  # of the last checked run, where there is a short cut
-        self._signature: Any = None
+        self.signature: Any = None  # dtypes, shapes and types of the inputs that were checked last
         self.schema_of().verify(op_def)
         for name, value in read_args(op_def, self.arg_specs, self.type, strict).items():
             setattr(self, name, value)
 
     # --- what the engine asks ---
+
+    def again(self, workspace: Workspace | None, inputs: Sequence[Blob], outputs: Sequence[Blob]) -> Operator:
+        """The same operator on other blobs: nothing is read or checked again.
+
+        For an operator that has not run: a copy shares what it keeps from a run.
+        """
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other.workspace = workspace  # type: ignore[assignment]
+        other.inputs, other.outputs = tuple(inputs), tuple(outputs)
+        return other
 
     @classmethod
     def schema_of(cls) -> OpSchema:
@@ -161,11 +175,11 @@ class Operator:
     def check(self, values: Sequence[Any]) -> None:
         """Compares inputs with the contract, once per change of their dtypes and shapes."""
         signature = _signature(values)
-        if signature != self._signature:
+        if signature != self.signature:
             self._check_devices(values)
             specs = [None if s is None else TensorSpec(s[1], s[0]) for s in signature]
             self.parsed.check(specs, self.arg_value)
-            self._signature = signature
+            self.signature = signature
 
     def _check_devices(self, values: Sequence[Any]) -> None:
         if self.device == "cpu" and all(isinstance(v, np.ndarray) for v in values):
@@ -191,9 +205,14 @@ class Operator:
             devices(self.parsed.outputs, self.n_outputs, self.output_devices),
         )
 
+    def takes_empty(self, blob: Blob) -> bool:
+        """Whether the kernel gets None for an input blob that nothing has been written to."""
+        ports = self.parsed.pair(self.parsed.inputs, self.inputs) if self.unwritten else []
+        return any(given is blob and port.name in self.unwritten for port, given in ports)
+
     def checked(self, values: Sequence[Any]) -> bool:
         """Whether these are of the dtypes and shapes that were checked last."""
-        return bool(_signature(values) == self._signature)
+        return bool(_signature(values) == self.signature)
 
     def infer_specs(self, inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
         """The specs of the outputs; what does not follow from the inputs is unknown. Raises as a run would."""
@@ -237,6 +256,9 @@ class Operator:
         the input shapes alone; None where there is no such short cut."""
         return None
 
+    def cancel(self) -> None:
+        """Ends what a run on another thread waits for; most operators never wait."""
+
     # --- what kernels use ---
 
     def out(self, i: int, shape: Sequence[int], dtype: Any) -> Array:
@@ -273,6 +295,9 @@ def _build_schema(cls: type[Operator]) -> OpSchema:
             return list(value)
         return None if value is REQUIRED or isinstance(value, np.ndarray) else value
 
+    def listed(pairs: Any) -> Any:
+        return pairs if isinstance(pairs, str) else tuple(pairs)
+
     (min_in, max_in), (min_out, max_out) = cls.parsed.counts(cls.parsed.inputs), cls.parsed.counts(cls.parsed.outputs)
     gradient: Any = cls.gradient.name if isinstance(cls.gradient, NonGradient) else cls.gradient
     return OpSchema(
@@ -285,7 +310,7 @@ def _build_schema(cls: type[Operator]) -> OpSchema:
         max_input=max_in,
         min_output=min_out,
         max_output=max_out,
-        arity=cls.arity if isinstance(cls.arity, str) else tuple(cls.arity),
+        arity=listed(cls.arity),
         args=tuple(
             ArgSchema(
                 name=s.name,
@@ -298,8 +323,8 @@ def _build_schema(cls: type[Operator]) -> OpSchema:
             )
             for s in cls.arg_specs.values()
         ),
-        inplace=cls.inplace if isinstance(cls.inplace, str) else tuple(cls.inplace),
-        inplace_enforced=tuple(cls.inplace_enforced),
+        inplace=listed(cls.inplace),
+        inplace_enforced=listed(cls.inplace_enforced),
         gradient="make_gradient" if gradient is None and hasattr(cls, "make_gradient") else gradient,
         devices=tuple(d for d in ("cpu", "cuda") if hasattr(cls, f"run_{d}")),
         engines=tuple(cls.engines),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 from caffe2ops.defs import ExecutionStep, NetDef, PlanDef
 
 if TYPE_CHECKING:
+    from caffe2ops.net import BoundNet
     from caffe2ops.workspace import Workspace
 
 Call = Callable[[], None]
@@ -24,18 +25,25 @@ class _Run:
     """What all steps of one run of a plan share."""
 
     nets: Mapping[str, NetDef]
-    done: set[int] = field(default_factory=set)  # steps with only_once that have run
+    bound: list[BoundNet] = field(default_factory=list)
     failed: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None  # the first
+
+    def fail(self) -> None:
+        """Ends all steps: at their next iteration, and what waits at once."""
+        self.failed.set()
+        for net in self.bound:
+            net.cancel()
 
 
 def run_plan(plan: PlanDef, workspace: Workspace) -> None:
     """Creates the nets of a plan and runs its steps in order, as Caffe2 does.
 
     A step runs its networks, or its substeps in order or concurrently, `num_iter` times, or until `should_stop_blob` (a
-    bool tensor of one element) holds true after a network or substep; with neither, once. With `create_workspace` its
-    nets live in a child workspace, `num_concurrent_instances` of them each in their own. While a step runs, its
-    `report_net` runs every `report_interval` ms and so do substeps with `run_every_ms`, and once more at the end.
-    Raises what the nets raise, and ValueError for a step that is not well formed.
+    bool tensor of one element) holds true after a network or substep, with `only_once` no more than once; with neither,
+    once. With `create_workspace` its nets live in a child workspace, `num_concurrent_instances` of them each in their
+    own. While a step runs, its `report_net` runs every `report_interval` ms and so do substeps with `run_every_ms`, and
+    once more at the end. Raises what the nets raise, and ValueError for a step that is not well formed.
     """
     run = _Run({net.name: net for net in plan.network})
     for step in plan.execution_step:
@@ -48,17 +56,13 @@ def _create_nets(step: ExecutionStep, workspace: Workspace, run: _Run) -> None:
     """Binds the nets of a step and its substeps to a workspace, up to substeps that have one of their own."""
     for name in (*step.network, *filter(None, [step.report_net])):
         if name in run.nets:
-            workspace.create(run.nets[name], overwrite=True)
+            run.bound.append(workspace.create(run.nets[name], overwrite=True))
     for substep in step.substep:
         if not substep.create_workspace:
             _create_nets(substep, workspace, run)
 
 
 def _run_step(step: ExecutionStep, workspace: Workspace, run: _Run) -> None:
-    if step.only_once:
-        if id(step) in run.done:
-            return
-        run.done.add(id(step))
     if step.substep and step.network:
         raise ValueError(f"step {step.name!r}: has both substeps and networks, wants one kind")
     places = [workspace] * max(1, step.num_concurrent_instances)
@@ -70,7 +74,7 @@ def _run_step(step: ExecutionStep, workspace: Workspace, run: _Run) -> None:
 
 
 def _iterate(step: ExecutionStep, workspace: Workspace, run: _Run) -> None:
-    forever = bool(step.should_stop_blob) and "num_iter" not in step.model_fields_set
+    forever = bool(step.should_stop_blob) and not step.only_once and "num_iter" not in step.model_fields_set
     iterations = step.num_iter if "num_iter" in step.model_fields_set else 1
     reports: list[tuple[int, Call]] = [
         (s.run_every_ms, lambda s=s: _run_step(s, workspace, run))  # type: ignore[misc]
@@ -106,7 +110,7 @@ def _once(step: ExecutionStep, workspace: Workspace, run: _Run) -> bool:
 
 
 def _together(calls: Sequence[Call], run: _Run) -> None:
-    """Runs the calls on a thread each; when one fails the others stop at their next iteration. Raises its error."""
+    """Runs the calls on a thread each; when one fails, or Ctrl-C is pressed, the others end. Raises the first error."""
     if len(calls) <= 1:
         for call in calls:
             call()
@@ -115,14 +119,21 @@ def _together(calls: Sequence[Call], run: _Run) -> None:
     def guarded(call: Call) -> None:
         try:
             call()
-        except BaseException:
-            run.failed.set()
+        except BaseException as error:
+            if not run.failed.is_set():
+                run.error = error
+                run.fail()
             raise
 
     with ThreadPoolExecutor(len(calls)) as pool:
         futures = [pool.submit(guarded, call) for call in calls]
-    for future in futures:
-        future.result()
+        try:
+            wait(futures)
+        except BaseException:
+            run.fail()
+            raise
+    if run.error is not None:
+        raise run.error
 
 
 @contextmanager

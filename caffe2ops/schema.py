@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import product
+from types import CodeType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -43,9 +46,9 @@ class OpSchema(BaseModel):
     """The contract of an operator type, as Caffe2's OpSchema has it and more.
 
     `inputs`/`outputs` name the ports; `arity` lists the allowed (inputs, outputs) counts where bounds alone don't say
-    it;
-    `inplace` the (input, output) pairs that may share a blob ("any", "one_to_one" for all of a kind),
-    `inplace_enforced` those that must; `gradient` the gradient line or the kind of none; `source` where it is declared.
+    it; `inplace` the (input, output) pairs that may share a blob, `inplace_enforced` those that must; `gradient` the
+    gradient line or the kind of none; `source` where it is declared. In the place of a list of pairs there may be a
+    rule as Python writes it: "inputs == 2 * outputs" of counts, "input == output + 1" of a pair, "any" for all pairs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +64,7 @@ class OpSchema(BaseModel):
     arity: tuple[tuple[int, int], ...] | str = ()
     args: tuple[ArgSchema, ...] = ()
     inplace: tuple[tuple[int, int], ...] | str = ()
-    inplace_enforced: tuple[tuple[int, int], ...] = ()
+    inplace_enforced: tuple[tuple[int, int], ...] | str = ()
     gradient: str | None = None
     devices: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
@@ -93,20 +96,32 @@ class OpSchema(BaseModel):
                     raise SchemaError(
                         f"{self.type}: output {j} is input {i} ({name!r}), which may not be computed in place"
                     )
-        for i, j in self.inplace_enforced:
-            if i < n_in and j < n_out and op.input[i] != op.output[j]:
+        for i, j in product(range(n_in), range(n_out)) if self.inplace_enforced else ():
+            if op.input[i] != op.output[j] and self.must_share(i, j):
                 raise SchemaError(
                     f"{self.type}: output {j} ({op.output[j]!r}) must be input {i} ({op.input[i]!r}): updated in place"
                 )
 
     def allows(self, inputs: int, outputs: int) -> bool:
-        """Whether `arity` allows these counts; it is a list of pairs, or a rule as Python writes it."""
-        if isinstance(self.arity, str):
-            return bool(eval(self.arity, {"__builtins__": {}}, {"inputs": inputs, "outputs": outputs}))
-        return not self.arity or (inputs, outputs) in self.arity
+        """Whether `arity` allows these counts."""
+        return not self.arity or _among(self.arity, inputs=inputs, outputs=outputs)
 
     def may_share(self, i: int, j: int) -> bool:
         """Whether input i and output j may be the same blob."""
-        if self.inplace == "any" or (self.inplace == "one_to_one" and i == j):
-            return True
-        return (i, j) in self.inplace or (i, j) in self.inplace_enforced
+        return _among(self.inplace, input=i, output=j) or self.must_share(i, j)
+
+    def must_share(self, i: int, j: int) -> bool:
+        """Whether output j is always input i, updated."""
+        return _among(self.inplace_enforced, input=i, output=j)
+
+
+def _among(pairs: tuple[tuple[int, int], ...] | str, **pair: int) -> bool:
+    """Whether a pair, whose parts a rule knows by these names, is in a list of pairs or follows the rule."""
+    if isinstance(pairs, str):
+        return bool(eval(_compiled(pairs), {"__builtins__": {}, "any": True}, pair))
+    return tuple(pair.values()) in pairs
+
+
+@cache
+def _compiled(rule: str) -> CodeType:
+    return compile(rule, f"<rule {rule}>", "eval")

@@ -100,10 +100,8 @@ class Workspace:
     """Blobs, and nets bound to them.
 
     `parent`: blobs that are not here are looked up there. `root`: the folder in which operators that touch files may
-    do so (refused
-    without one). `seed`: makes operators without a random seed of their own reproducible. `engines`: preferred
-    engines, by
-    operator type or for all ("*").
+    do so (refused without one). `seed`: makes operators without a random seed of their own reproducible; without one
+    the parent's seeds go on. `engines`: preferred engines, by operator type or for all ("*").
     """
 
     def __init__(
@@ -118,7 +116,7 @@ class Workspace:
         self.root: Path | None = Path(root).resolve() if root is not None else parent.root if parent else None
         inherited: Mapping[str, Sequence[str]] = parent.engines if parent else {}
         self.engines: dict[str, Sequence[str]] = dict(inherited if engines is None else engines)
-        self.seeds = np.random.SeedSequence(seed)
+        self.seeds: np.random.SeedSequence = parent.seeds if parent and seed is None else np.random.SeedSequence(seed)
         self._blobs: dict[str, Blob] = {}
         self._nets: dict[str, BoundNet] = {}
 
@@ -153,6 +151,14 @@ class Workspace:
         return self.find(name) is not None
 
     __contains__ = has
+
+    def share(self, name: str, blob: Blob) -> None:
+        """Makes a blob of another workspace known here, under any name."""
+        self._blobs[name] = blob
+
+    def child(self) -> Workspace:
+        """A workspace of this one's kind that has it as parent."""
+        return type(self)(self)
 
     def remove(self, name: str) -> bool:
         """Removes a blob of this workspace; nets that hold it go on with it. Tells whether there was one."""
@@ -204,13 +210,13 @@ class Workspace:
 
     def run(self, what: Any, *, device: DeviceOption | None = None) -> None:
         """Runs an OperatorDef, a NetDef or a builder once, a PlanDef, or a created net by its name."""
-        from caffe2ops.net import BoundNet
+        from caffe2ops.net import BoundNet, OneOperator
         from caffe2ops.plan import run_plan
 
         if isinstance(what, str):
             self.net(what).run()
         elif isinstance(what, OperatorDef):
-            BoundNet(NetDef(op=(what,)), self, device, named=False).run()
+            OneOperator(what if device is None else what.replace(device_option=device)).run(self)
         elif isinstance(what, PlanDef):
             run_plan(what, self)
         else:

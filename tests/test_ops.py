@@ -262,7 +262,7 @@ def shared_pairs(sample: Sample, outputs: list[Any]) -> Iterator[tuple[int, int]
             alike = (
                 is_tensor(output) and is_tensor(value) and (output.shape, output.dtype) == (value.shape, value.dtype)
             )
-            if alike and schema.may_share(i, o) and (i, o) not in schema.inplace_enforced:
+            if alike and schema.may_share(i, o) and not schema.must_share(i, o):
                 yield i, o
 
 
@@ -291,7 +291,7 @@ def relatives(sample: Sample) -> list[Sample]:
         for other in STEADY
         if other is not sample
         and other.op == sample.op
-        and repr(other.args) == repr(sample.args)
+        and (other.engine, repr(other.args)) == (sample.engine, repr(sample.args))
         and (other.input_names, other.outputs, other.inplace) == (sample.input_names, sample.outputs, sample.inplace)
         and not any(isinstance(value, Blob) for value in other.inputs)
     ][:3]

@@ -18,6 +18,7 @@ def workspace() -> Workspace:
     for name in ("a", "b"):
         made.feed(name, np.zeros(1, np.float32))
     made.feed("one", np.ones(1, np.float32))
+    made.feed("never", np.zeros(1, bool))
     made.feed("limit", np.full(1, 4, np.float32))
     return made
 
@@ -44,10 +45,14 @@ def run(workspace: Workspace, *steps: ExecutionStep, nets: tuple[NetDef, ...] = 
         (
             [
                 ExecutionStep(
-                    substep=(ExecutionStep(network=("na",), only_once=True), ExecutionStep(network=("nb",))), num_iter=3
+                    substep=(
+                        ExecutionStep(network=("na",), should_stop_blob="never", only_once=True),
+                        ExecutionStep(network=("nb",)),
+                    ),
+                    num_iter=3,
                 )
             ],
-            [1, 3],
+            [3, 3],
         ),
         (
             [

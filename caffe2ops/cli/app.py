@@ -10,8 +10,11 @@ import typer
 import caffe2ops
 from caffe2ops.cli.check import check
 from caffe2ops.cli.convert import convert
+from caffe2ops.cli.draw import draw
 from caffe2ops.cli.gradcheck import gradcheck
 from caffe2ops.cli.ops import ops
+from caffe2ops.cli.port import port
+from caffe2ops.cli.report import report
 from caffe2ops.cli.run import run
 from caffe2ops.cli.show import show
 
@@ -51,5 +54,5 @@ def options(
         logging.basicConfig(level=logging.DEBUG)
 
 
-for command in (run, check, show, ops, convert, gradcheck):
+for command in (run, check, show, draw, report, ops, convert, port, gradcheck):
     app.command()(command)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -20,31 +23,46 @@ def check(
     shape: list[str] = typer.Option([], metavar="NAME=1,3,224,224", help="The shape of an input (float32)."),
 ) -> None:
     """Find what is wrong with a net without running it; exit status 1 if anything is."""
-    model = nets.open_model(net, init)
-    shapes = nets.shapes_of(shape)
-    errors, warnings = [], []
+    found = examine(nets.open_model(net, init), nets.shapes_of(shape))
+    _print_summary(found)
+    for text in found.warnings:
+        console.print(f"[yellow]warning:[/] {text}", highlight=False)
+    for text in found.errors:
+        console.print("[red]error:[/]", end=" ")
+        console.print(text, markup=False, highlight=False)
+    console.print(f"{len(found.errors)} errors, {len(found.warnings)} warnings", highlight=False)
+    if found.errors:
+        raise typer.Exit(1)
+
+
+@dataclass
+class Findings:
+    """What is known of a model without running it."""
+
+    model: nets.Model
+    inference: Inference
+    parameters: dict[str, TensorSpec]
+    errors: list[str]
+    warnings: list[str]
+
+
+def examine(model: nets.Model, shapes: Mapping[str, Any]) -> Findings:
+    """Infers shapes from the parameters and the given shapes, and looks for what would fail or serves nobody."""
+    errors: list[str] = []
     specs: dict[str, TensorSpec] = {}
     for definition in model.init:
-        found = infer_shapes(definition)
-        errors += [str(e) for e in found.errors]
-        specs.update(found.specs)
-    parameters = {**{name: value for name, value in model.blobs.items() if hasattr(value, "dtype")}, **specs}
+        made = infer_shapes(definition)
+        errors += [str(e) for e in made.errors]
+        specs.update(made.specs)
+    arrays = {name: as_spec(value) for name, value in model.blobs.items() if hasattr(value, "dtype")}
+    parameters = {**arrays, **specs}
     found = infer_shapes(model.net, {**parameters, **shapes})
     errors += [str(e) for e in found.errors if not isinstance(e.__cause__, UnknownOperator)]
     errors += _unknown_types([*model.init, model.net])
     missing, unused = _blobs(model, set(parameters))
     if parameters or model.net.external_input:
         errors += missing
-    warnings += unused
-    _print_summary(model, found, parameters)
-    for text in warnings:
-        console.print(f"[yellow]warning:[/] {text}", highlight=False)
-    for text in errors:
-        console.print("[red]error:[/]", end=" ")
-        console.print(text, markup=False, highlight=False)
-    console.print(f"{len(errors)} errors, {len(warnings)} warnings", highlight=False)
-    if errors:
-        raise typer.Exit(1)
+    return Findings(model, found, parameters, errors, unused)
 
 
 def _unknown_types(definitions: list[NetDef]) -> list[str]:
@@ -82,17 +100,25 @@ def _blobs(model: nets.Model, made: set[str]) -> tuple[list[str], list[str]]:
     return missing, unused
 
 
-def _print_summary(model: nets.Model, found: Inference, parameters: dict[str, object]) -> None:
-    table = nets.table(f"net {model.net.name!r}", "what", "how much")
-    sizes = [spec.size for spec in map(as_spec, parameters.values()) if isinstance(spec.size, int)]
+def summary(findings: Findings) -> list[tuple[str, str]]:
+    """What, and how much."""
+    model, found = findings.model, findings.inference
+    sizes = [spec.size for spec in findings.parameters.values() if isinstance(spec.size, int)]
     known = sum(1 for _, outputs, _ in found.steps for spec in outputs if spec.known)
     outputs = sum(len(op.output) for op in model.net.op)
-    table.add_row("operators", str(len(model.net.op)))
-    table.add_row("parameters", f"{human(sum(sizes))} in {len(sizes)} blobs")
-    table.add_row("outputs with known shape", f"{known} of {outputs}")
-    table.add_row("floating point operations", human(found.flops))
-    table.add_row("bytes moved", human(found.bytes_moved, "B"))
-    table.add_row("peak memory", human(peak_memory(model.net, found), "B"))
-    for name in model.fetched():
-        table.add_row(f"output {name}", str(found.specs.get(name, "?")))
+    return [
+        ("operators", str(len(model.net.op))),
+        ("parameters", f"{human(sum(sizes))} in {len(sizes)} blobs"),
+        ("outputs with known shape", f"{known} of {outputs}"),
+        ("floating point operations", human(found.flops)),
+        ("bytes moved", human(found.bytes_moved, "B")),
+        ("peak memory", human(peak_memory(model.net, found), "B")),
+        *((f"output {name}", str(found.specs.get(name, "?"))) for name in model.fetched()),
+    ]
+
+
+def _print_summary(findings: Findings) -> None:
+    table = nets.table(f"net {findings.model.net.name!r}", "what", "how much")
+    for row in summary(findings):
+        table.add_row(*row)
     console.print(table)

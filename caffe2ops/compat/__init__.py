@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 __all__ = ["install"]
+
+# Arguments that brew and the tutorials give to operators that have no use for them; nothing is said of it.
+SPARE = "order|use_cudnn|cudnn_exhaustive_search|exhaustive_search|ws_nbytes_limit|run_once"
 
 
 def install(folder: str | Path | None = None) -> None:
@@ -21,3 +25,4 @@ def install(folder: str | Path | None = None) -> None:
         from caffe2ops.compat import python
 
         python.install()
+    warnings.filterwarnings("ignore", rf"\w+ has no argument '({SPARE})'", UserWarning)

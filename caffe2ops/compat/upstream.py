@@ -13,13 +13,10 @@ import inspect
 import sys
 import types
 import unittest
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from caffe2ops.compat.python import SPARE
 
 EXTENSION = "caffe2.python._import_c_extension"
 PROTOS = ("caffe2_pb2", "metanet_pb2", "predictor_consts_pb2", "hsm_pb2", "prof_dag_pb2")
@@ -56,7 +53,6 @@ def install(folder: Path) -> None:
 
     sys.modules[EXTENSION] = extension
     _write_integers()
-    warnings.filterwarnings("ignore", rf"\w+ has no argument '({SPARE})'", UserWarning)
 
 
 def _restore_numpy() -> None:

@@ -12,6 +12,7 @@ cupy is imported when the first kernel is compiled, never by importing this pack
 from .elementwise import Elementwise
 from .launch import Kernel, multiprocessors, record
 from .reduction import Reduction
+from .segments import SegmentFold
 from .source import Module, Source
 
-__all__ = ["Elementwise", "Kernel", "Module", "Reduction", "Source", "multiprocessors", "record"]
+__all__ = ["Elementwise", "Kernel", "Module", "Reduction", "SegmentFold", "Source", "multiprocessors", "record"]

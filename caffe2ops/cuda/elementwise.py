@@ -44,13 +44,15 @@ class Elementwise:
     Elementwise("x > T(0) ? x : T(0)", inputs="x")                          # one output, called Y unless named
     Elementwise("x > T(0) ? dy : T(alpha) * dy", inputs="x dy", scalars="alpha")
     Elementwise("s = x + y; d = x - y;", inputs="x y", outputs="s d")       # statements: more than one output
+    Elementwise("table[at[i]]", tables="table at:int64")                    # arrays that the expression indexes itself
 
-    In the expression inputs, outputs and scalars go by their names, `T` is the type that the first input is calculated
-    in (float for float16; of the first output where there is no input), `T_x` that of `x`, `i` the flat index of the
-    element as long long; other names of the kernel's own end in _. Scalars are doubles, `int_scalars` long long; each
-    call gives all of them by keyword. `dtypes` says which dtypes the tests compile it for.
+    In the expression inputs, outputs, tables and scalars go by their names, `T` is the type that the first input (else
+    table, else output) is calculated in (float for float16), `T_x` that of `x`, `i` the flat index of the element as
+    long long; other names of the kernel's own end in _. Scalars are doubles, `int_scalars` long long, `flags` int32
+    arrays that it may raise (`atomicExch(bad, 1)`); each call gives them and the tables by keyword. `dtypes` says which
+    dtypes the tests compile it for; a dtype after a name (`at:int64`) is what they compile that name for instead.
 
-    Calling it takes device arrays that broadcast to the outputs' shape, by position, scalars by keyword, and `out`, an
+    Calling it takes device arrays that broadcast to the outputs' shape, by position, all else by keyword, and `out`, an
     array or a tuple of them, C-contiguous, in the dtypes wanted. An output may be one of the inputs (in place) if that
     input has the output's shape. It returns `out`. Sizes are int64 throughout; at most 8 dims remain to be broadcast.
     """
@@ -63,13 +65,17 @@ class Elementwise:
         inputs: str = "",
         outputs: str = "Y",
         *,
+        tables: str = "",
         scalars: str = "",
         int_scalars: str = "",
+        flags: str = "",
         dtypes: Sequence[DTypeLike] = ("float32", "float64", "float16"),
         preamble: str = "",
         name: str = "elementwise",
     ) -> None:
-        self.inputs, self.outputs = inputs.split(), outputs.split()
+        self.own_dtypes: dict[str, str] = {}
+        self.inputs, self.tables, self.outputs = map(self._names, (inputs, tables, outputs))
+        self.flags = flags.split()
         self.scalars = dict.fromkeys(scalars.split(), "double") | dict.fromkeys(int_scalars.split(), "long long")
         self.expression, self.preamble, self.name, self.dtypes = expression, preamble, name, dtypes
         if ";" not in expression:
@@ -77,14 +83,30 @@ class Elementwise:
         self._sources: dict[tuple[np.dtype[Any], ...], Source] = {}
         Elementwise.instances.add(self)
 
+    def _names(self, text: str) -> list[str]:
+        pairs = [word.partition(":") for word in text.split()]
+        self.own_dtypes |= {name: dtype for name, _, dtype in pairs if dtype}
+        return [name for name, _, _ in pairs]
+
+    @property
+    def arrays(self) -> list[str]:
+        """The names of inputs, tables and outputs, in the order of their types."""
+        return self.inputs + self.tables + self.outputs
+
+    def compiled_for(self, dtype: DTypeLike) -> list[DTypeLike]:
+        """The dtypes of all arrays where `dtype` is that of those without one of their own."""
+        return [self.own_dtypes.get(name, dtype) for name in self.arrays]
+
     def code(self, dtypes: Mapping[str, DTypeLike]) -> str:
         """The CUDA source for the dtypes of each input and output; the kernels are <name> and <name>_broadcast."""
         dtypes = {name: np.dtype(dtype) for name, dtype in dtypes.items()}
-        names = self.inputs + self.outputs
+        names = self.arrays
         aliases = [f"using T = {compute_name(dtypes[names[0]])};"]
         aliases += [f"using T_{n} = {compute_name(dtypes[n])}; using E_{n} = E{i};" for i, n in enumerate(names)]
         pointers = [f"const E{i}* {n}_in" for i, n in enumerate(self.inputs)]
-        pointers += [f"E{i}* {n}_out" for i, n in enumerate(self.outputs, len(self.inputs))]
+        pointers += [f"const E{i}* {n}" for i, n in enumerate(self.tables, len(self.inputs))]
+        pointers += [f"E{i}* {n}_out" for i, n in enumerate(self.outputs, len(self.inputs + self.tables))]
+        pointers += [f"int* {n}" for n in self.flags]
         parameters = ", ".join(pointers + [f"{c} {n}" for n, c in self.scalars.items()])
         forms = [_SAME_SHAPE.format(name=self.name, parameters=parameters, body=self._body(["i"] * len(self.inputs)))]
         if self.inputs:
@@ -106,29 +128,31 @@ class Elementwise:
         return "\n".join(f"    {line}" for line in lines)
 
     def source(self, dtypes: Sequence[DTypeLike]) -> Source:
-        """The Source for the dtypes of inputs then outputs."""
+        """The Source for the dtypes of inputs, tables and outputs."""
         key = tuple(np.dtype(d) for d in dtypes)
         if key not in self._sources:
             header = "; ".join(f"E{i} = {d.name}" for i, d in enumerate(key))
-            code = self.code(dict(zip(self.inputs + self.outputs, key, strict=True)))
+            code = self.code(dict(zip(self.arrays, key, strict=True)))
             self._sources[key] = Source(f"// compiled for: {header}\n{code}", self.name)
         return self._sources[key]
 
-    def __call__(self, *arrays: Any, out: Any, **scalars: float) -> Any:
+    def __call__(self, *arrays: Any, out: Any, **named: Any) -> Any:
         outs = out if isinstance(out, tuple) else (out,)
         if len(arrays) != len(self.inputs) or len(outs) != len(self.outputs):
             raise TypeError(
                 f"{self.name}: takes {len(self.inputs)} inputs and {len(self.outputs)} outputs, "
                 f"got {len(arrays)} and {len(outs)}"
             )
-        if scalars.keys() != self.scalars.keys():
-            raise TypeError(f"{self.name}: wanted the scalars {sorted(self.scalars)}, got {sorted(scalars)}")
+        wanted = {*self.scalars, *self.tables, *self.flags}
+        if named.keys() != wanted:
+            raise TypeError(f"{self.name}: wanted the scalars and tables {sorted(wanted)}, got {sorted(named)}")
         shape = outs[0].shape
         if any(o.shape != shape for o in outs):
             raise ValueError(f"{self.name}: outputs have shapes {[o.shape for o in outs]}, wanted one shape")
-        dtypes = [a.dtype for a in (*arrays, *outs)]
+        tables = [named[n] for n in self.tables]
+        dtypes = [a.dtype for a in (*arrays, *tables, *outs)]
         module = self.source(dtypes)(**{f"E{i}": d for i, d in enumerate(dtypes)})
-        arguments = [*arrays, *outs, *(scalars[n] for n in self.scalars)]
+        arguments = [*arrays, *tables, *outs, *(named[n] for n in (*self.flags, *self.scalars))]
         if all(a.shape == shape for a in arrays):
             getattr(module, self.name).over(outs[0].size, *arguments, outs[0].size)
         else:

@@ -116,10 +116,14 @@ def multiprocessors() -> int:
 
 
 def record(**fields: Any) -> np.ndarray[Any, Any]:
-    """A C struct passed by value: device arrays (C-contiguous) become pointers, NumPy scalars stay what they are."""
+    """A C struct passed by value: device arrays (C-contiguous) become pointers, None a null pointer, NumPy scalars stay
+    what they are.
+    """
     layout, values = [], []
     for name, value in fields.items():
-        if not isinstance(value, np.generic):
+        if value is None:
+            value = np.uint64(0)
+        elif not isinstance(value, np.generic):
             if value.size and not value.flags.c_contiguous:
                 raise ValueError(f"{name} is not C-contiguous")
             value = np.uint64(value.data.ptr)

@@ -7,7 +7,7 @@ type of one byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -21,6 +21,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 CHUNK = 1_000_000  # elements in one chunk of a saved tensor
 TENSOR, INT8_TENSOR, STRING = "Tensor", "Int8TensorCPU", "std::string"
+# Types of blobs that operators define -> the value of a BlobProto; such a value has a method `to_blob`.
+READERS: dict[str, Callable[[BlobProto], Any]] = {}
 
 _BFLOAT16 = 1  # TensorProto.SerializationFormat.FMT_BFLOAT16
 _FIELDS = {
@@ -130,7 +132,7 @@ def array_to_tensor(
     array: Any, name: str = "", segment: tuple[int, int] | None = None, *, bfloat16: bool = False
 ) -> TensorProto:
     """The TensorProto of an array, or of its elements [begin, end). Raises TypeError for a dtype that Caffe2 has no
-    tensors of.
+    tensors of, and for packed records.
 
     `bfloat16` keeps of float32 the upper 16 bits only.
     """
@@ -142,6 +144,9 @@ def array_to_tensor(
     code = data_type_of(flat.dtype)
     field: dict[str, Any] = {_FIELDS.get(code, "int32_data"): flat}
     if code is DataType.STRING:
+        strange = next((s for s in flat.tolist() if not isinstance(s, (str, bytes))), None)
+        if strange is not None:
+            raise TypeError(f"tensor {name!r}: elements are {type(strange).__name__}, which have no serialized form")
         field = {"string_data": tuple(s.encode() if isinstance(s, str) else s for s in flat.tolist())}
     elif code is DataType.FLOAT16:
         field = {"int32_data": flat.view(np.uint16)}
@@ -149,10 +154,11 @@ def array_to_tensor(
         field = {"raw_data": (np.ascontiguousarray(flat).view(np.uint32) >> np.uint32(16)).astype("<u2").tobytes()}
     if code is DataType.FLOAT:
         field["data_format"] = _BFLOAT16 if bfloat16 else 0
+    if name:
+        field["name"] = name
     return TensorProto(
         dims=array.shape,
         data_type=code,
-        name=name,
         device_detail=DeviceOption(device_type=0),
         segment=Segment(begin=begin, end=end),
         **field,
@@ -193,8 +199,8 @@ def value_to_qtensor(value: QTensor, name: str = "") -> QTensorProto:
 
 
 def blob_to_value(*chunks: BlobProto) -> Any:
-    """What a serialized blob holds: an array, a QTensor, bytes (of a std::string), or the BlobProto itself for any
-    other type.
+    """What a serialized blob holds: an array, a QTensor, bytes (of a std::string), a value of one of READERS, or the
+    BlobProto itself for any other type.
     """
     blob = chunks[0]
     try:
@@ -205,6 +211,8 @@ def blob_to_value(*chunks: BlobProto) -> Any:
             return tensors_to_array([chunk.tensor for chunk in chunks if chunk.tensor is not None])
         if blob.type == INT8_TENSOR and blob.qtensor is not None:
             return qtensor_to_value(blob.qtensor)
+        if blob.type in READERS:
+            return READERS[blob.type](blob)
     except FormatError as error:
         raise FormatError(f"blob {blob.name!r}: {error}") from None
     return blob.content if blob.type == STRING else blob
@@ -214,6 +222,8 @@ def value_to_blobs(name: str, value: Any, chunk: int | None = None, *, bfloat16:
     """The serialized form of a blob's value; a tensor in chunks of `chunk` elements, or whole. Raises TypeError."""
     if isinstance(value, BlobProto):
         return [value]
+    if hasattr(value, "to_blob"):
+        return [value.to_blob(name)]
     if isinstance(value, (str, bytes)):
         return [BlobProto(name=name, type=STRING, content=value.encode() if isinstance(value, str) else value)]
     if isinstance(value, QTensor):

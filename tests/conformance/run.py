@@ -3,7 +3,8 @@
     python -m tests.conformance.run             prints the tables; fails where passing.txt no longer says what passes
     python -m tests.conformance.run --accept    writes passing.txt anew
 
-Two suites: the operator tests, and the tests of the Python front end. Nothing but the tests' outcome is kept.
+Two suites: the operator tests, and the tests of the Python front end. Nothing but the tests' outcome is kept. The
+scripts of tests/compat run over upstream's files, too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.conformance import goldens
-from tests.conformance.fetch import NotFetched, fetch
+from tests.conformance.fetch import VARIABLE, NotFetched, fetch
 
 HERE = Path(__file__).parent
 PASSING = HERE / "passing.txt"
@@ -62,6 +63,13 @@ def run_suite(folder: Path, suite: str) -> Outcomes:
         if not results.exists():
             raise SystemExit(f"the {suite} suite did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return json.loads(results.read_text())
+
+
+def run_scripts(folder: Path) -> bool:
+    """Whether the scripts of tests/compat give over upstream's files what they give in the real Caffe2."""
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-k", "upstream", "tests/compat/test_scripts.py"]
+    done = subprocess.run(command, cwd=HERE.parents[1], env=os.environ | {VARIABLE: str(folder)}, check=False)
+    return done.returncode == 0
 
 
 def family_table(outcomes: Outcomes) -> str:
@@ -123,6 +131,7 @@ def main() -> None:
     except NotFetched as error:
         print(f"conformance suite skipped: {error}")
         sys.exit(1 if options.required else 0)
+    scripts = run_scripts(folder)
     operators, front, recorded = run_suite(folder, OPERATORS), run_suite(folder, FRONT), goldens.replay(folder)
     passed = {suite: _passed(found) for suite, found in zip((OPERATORS, FRONT, GOLDEN), (operators, front, recorded))}
     vacuous = {row[0] for row in rows("vacuous.tsv")}
@@ -137,7 +146,7 @@ def main() -> None:
         PASSING.write_text("\n".join(sorted(_passed(everything))) + "\n")
     wrong = differences(everything, set(PASSING.read_text().split()))
     print("\n" + ("\n".join(wrong) or "all as passing.txt and explained.tsv say"))
-    sys.exit(bool(wrong))
+    sys.exit(bool(wrong) or not scripts)
 
 
 def _passed(outcomes: Outcomes) -> list[str]:

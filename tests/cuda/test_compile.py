@@ -11,7 +11,7 @@ import pytest
 
 import caffe2ops
 from caffe2ops import registry
-from caffe2ops.cuda import Elementwise, Reduction, Source
+from caffe2ops.cuda import Elementwise, Reduction, SegmentFold, Source
 from tests.cuda import nvrtc
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
@@ -52,13 +52,18 @@ def test_expressions(arch: str) -> None:
     registry.load_all()
     for dtype in ("float32", "float64", "float16", "int32", "int64", "uint8", "bool"):
         sources = [
-            kernel.source([dtype] * (len(kernel.inputs) + len(kernel.outputs)))
+            kernel.source(kernel.compiled_for(dtype))
             for kernel in sorted(Elementwise.instances, key=lambda k: (k.name, k.expression))
             if dtype in {np.dtype(d).name for d in kernel.dtypes}
         ]
         sources += [
             kernel.source(dtype, dtype)
             for kernel in sorted(Reduction.instances, key=lambda k: (k.name, str(k.parts)))
+            if dtype in {np.dtype(d).name for d in kernel.dtypes}
+        ]
+        sources += [
+            kernel.source(dtype, dtype, "float32" if dtype == "float16" else dtype)
+            for kernel in sorted(SegmentFold.instances, key=lambda k: (k.name, str(k.parts)))
             if dtype in {np.dtype(d).name for d in kernel.dtypes}
         ]
         if sources:

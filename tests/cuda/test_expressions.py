@@ -53,7 +53,7 @@ def test_elementwise_refuses(emulated_cuda: ModuleType) -> None:
     x = emulated_cuda.zeros((2, 3), np.float32)
     with pytest.raises(TypeError, match="takes 1 inputs and 1 outputs, got 2 and 1"):
         RELU(x, x, out=x)
-    with pytest.raises(TypeError, match="wanted the scalars"):
+    with pytest.raises(TypeError, match="wanted the scalars and tables"):
         BOTH(x, x, out=(x, x))
     with pytest.raises(ValueError, match=r"shape \(2, 3\) does not broadcast to \(3,\)"):
         RELU(x, out=emulated_cuda.zeros(3, np.float32))

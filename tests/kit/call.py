@@ -52,8 +52,12 @@ def feeds_of(sample: Sample) -> dict[str, Any]:
 def prepared(sample: Sample, root: Path, device: str = "cpu", feeds: Mapping[str, Any] | None = None) -> Workspace:
     """A workspace in which a sample can run: operators of `before` have run, inputs are fed on the device."""
     workspace = Workspace(root=root, seed=1)
-    for type_, inputs, outputs, args in sample.before:
-        workspace.run(OperatorDef(type=type_, input=tuple(inputs), output=tuple(outputs), args=dict(args)))
+    for type_, inputs, outputs, args, *engine in sample.before:
+        workspace.run(
+            OperatorDef(
+                type=type_, input=tuple(inputs), output=tuple(outputs), args=dict(args), engine="".join(engine)
+            )
+        )
     feed(workspace, feeds_of(sample) if feeds is None else feeds, device)
     return workspace
 

@@ -48,7 +48,8 @@ def case_of(sample: Sample) -> dict[str, Any]:
     }
     before = [
         {"type": type_, "inputs": list(inputs), "outputs": list(outputs), "args": _json_args(args)}
-        for type_, inputs, outputs, args in sample.before
+        | ({"engine": engine[0]} if engine else {})
+        for type_, inputs, outputs, args, *engine in sample.before
     ]
     feeds = {name: _feed_spec(np.asarray(value)) for name, value in feeds_of(sample).items()}
     return {"op": op, "before": before, "feeds": feeds, "gradient": is_differentiated(sample)}

@@ -45,7 +45,7 @@ class Sample:
     note: str = ""  # what is special about it; part of the test's id
     outputs: int | None = None  # how many outputs; None: the fewest that the contract allows
     inplace: Mapping[int, int] = field(default_factory=dict)  # {output: input} that share a blob
-    before: Sequence[tuple[str, Sequence[str], Sequence[str], Mapping[str, Any]]] = ()  # (type, inputs, outputs, args)
+    before: Sequence[tuple[Any, ...]] = ()  # (type, inputs, outputs, args), or with an engine behind
     error: str | None = None  # regex that the error's message must match; the operator refuses this sample
     expected: Sequence[Any] | None = None  # the outputs, computed apart, where the real Caffe2 cannot be asked
     golden: bool = True  # whether the real Caffe2 can answer it

@@ -67,8 +67,8 @@ samples = [
     ),
     Sample("Histogram", [np.float32([1, 7])], {"bin_edges": [0.0, 1.5]}, note="one bin"),
     Sample("Histogram", [np.float64([1, 2])], {"bin_edges": [0.0, 3.0]}, note="float64"),
-    Sample("Histogram", [normal(3)], {"bin_edges": [1.0]}, note="one edge", error="has 1 elements, wants at least 2"),
-    Sample("Histogram", [normal(3)], {"bin_edges": [1.0, 1.0]}, note="equal", error="wants ascending"),
+    Sample("Histogram", [normal(3)], {"bin_edges": [1.0]}, note="one edge", error="greater than or equal to 2"),
+    Sample("Histogram", [normal(3)], {"bin_edges": [1.0, 1.0]}, note="equal", error="strictly increasing"),
     Sample("Percentile", [COLUMNS, POINTS, int32s(3, 2)]),
     Sample("Percentile", [COLUMNS, POINTS, int32s(3, 1)], note="too few", error="lengths: sum is 4"),
     Sample(

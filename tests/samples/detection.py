@@ -8,7 +8,6 @@ from tests.kit.sample import Sample, normal, rng
 
 ROUNDING = (1e-4, 1e-4)
 WHY = "coordinates in the hundreds, moved in float32"
-ROTATED = "rotated boxes are not supported"
 UNCHECKED = "Caffe2 does not check this and reads out of bounds"
 
 
@@ -31,6 +30,8 @@ INFO, INFOS = np.array([[100, 120, 2]], np.float32), np.array([[100, 120, 2], [8
 BOXES, DELTAS = boxes(5), normal(5, 8) * np.float32(0.3)
 PAIR = indexed(BOXES, 0, 0, 1, 1, 1)
 CLASSES = np.hstack([boxes(12, seed=k, size=60) for k in range(3)])
+TIED = (rng(5).integers(0, 4, (30, 3)) / np.float32(4)).astype(np.float32)
+MANY = np.hstack([boxes(30, seed=k, size=90) for k in range(3)])
 RPN = [shares(2, 3, 4, 5), normal(2, 12, 4, 5) * np.float32(0.2), np.array([[64, 80, 1], [60, 70, 2]], np.float32)]
 ANCHORS = np.array([[-8, -8, 23, 23], [-20, -4, 35, 19], [-2, -12, 17, 27]], np.float32)
 X, LAST = normal(2, 3, 9, 11), normal(2, 9, 11, 3)
@@ -75,18 +76,9 @@ samples = [
     Sample("BBoxTransform", [BOXES[:, :3], DELTAS, INFO], {}, error="rois: 3 numbers", note="rois"),
     Sample(
         "BBoxTransform",
-        [BOXES, DELTAS, INFO],
-        {"rotated": 1},
-        error=ROTATED,
-        note="rotated",
-        golden=False,
-        reason=ROTATED,
-    ),
-    Sample(
-        "BBoxTransform",
         [indexed(BOXES, 0, 1, 2, 2, 2), DELTAS, INFOS],
         {},
-        error="batch index 2.0 in row 2",
+        error="batch index 2 in row 2",
         note="index",
     ),
     Sample("BoxWithNMSLimit", [shares(12, 3), CLASSES], {}),
@@ -133,7 +125,18 @@ samples = [
     Sample(
         "BoxWithNMSLimit", [shares(12, 3), CLASSES[:, :8]], {}, error="boxes: 8 numbers a row, wants 12", note="boxes"
     ),
-    Sample("BoxWithNMSLimit", [shares(12, 3), CLASSES], {"rotated": 1}, error=ROTATED, note="rotated"),
+    Sample("BoxWithNMSLimit", [TIED, MANY], {"detections_per_im": 9, "nms": 0.6}, note="ties", outputs=6),
+    Sample("BoxWithNMSLimit", [TIED, MANY], {"detections_per_im": 0}, note="ties, no limit", outputs=6),
+    Sample("BoxWithNMSLimit", [TIED, MANY], {"soft_nms_enabled": 1, "nms": 0.5}, note="ties, soft", outputs=6),
+    Sample(
+        "BoxWithNMSLimit",
+        [shares(12, 3)[:, :, None, None], CLASSES, np.array([5, 7], np.int32)],
+        {},
+        note="four axes, integer splits",
+        outputs=6,
+    ),
+    Sample("BoxWithNMSLimit", [shares(12, 3)[:, :, None], CLASSES], {}, error="scores: shape is", note="three axes"),
+    Sample("BoxWithNMSLimit", [shares(12, 3)[:9], CLASSES], {}, error="boxes: 12 rows, scores has 9", note="rows"),
     Sample(
         "BoxWithNMSLimit",
         [shares(12, 3), CLASSES, np.array([5, 5], np.float32)],
@@ -158,8 +161,24 @@ samples = [
         tolerance=ROUNDING,
         reason=WHY,
     ),
+    Sample(
+        "GenerateProposals",
+        [np.round(RPN[0] * 8) / np.float32(8), RPN[1], RPN[2] + np.float32(0.7), ANCHORS],
+        {"min_size": 2.0, "pre_nms_topN": 25},
+        note="ties, sizes with fractions",
+        tolerance=ROUNDING,
+        reason=WHY,
+    ),
+    Sample(
+        "GenerateProposals",
+        [np.round(RPN[0] * 8) / np.float32(8), *RPN[1:], ANCHORS],
+        {"min_size": 2.0, "pre_nms_topN": 0, "post_nms_topN": 0, "nms_thresh": 0.9},
+        note="ties, all",
+        tolerance=ROUNDING,
+        reason=WHY,
+    ),
     Sample("GenerateProposals", [*RPN, ANCHORS], {"min_size": 999.0}, note="nothing"),
-    Sample("GenerateProposals", [*RPN, ANCHORS[:, :3]], {}, error="want 4 A and 4", note="anchors"),
+    Sample("GenerateProposals", [*RPN, ANCHORS[:, :3]], {}, error="want D A numbers", note="anchors"),
     Sample("GenerateProposalsCPP", [*RPN, ANCHORS], {"min_size": 4.0}, tolerance=ROUNDING, reason=WHY),
     Sample("RoIAlign", [X, ROIS], BINS, tolerance=ROUNDING, reason=WHY),
     Sample("RoIAlign", [X, ROIS], {**BINS, "sampling_ratio": 2}, note="two samples", tolerance=ROUNDING, reason=WHY),
@@ -194,10 +213,27 @@ samples = [
         "RoIAlign",
         [X, ROIS + 1],
         BINS,
-        error="batch index 2 in row 0, X has 2 images",
+        error="batch index 2 in row 0, there are 2 images",
         note="index",
         golden=False,
         reason=UNCHECKED,
+    ),
+    Sample(
+        "RoIAlign",
+        [X, indexed(BOXES[:2], 0, 1)[:, [0, 3, 2, 1, 4]]],
+        {**BINS, "aligned": 1},
+        error="row 0 has a side of -",
+        note="negative side",
+        golden=False,
+        reason="Caffe2 ends the process",
+    ),
+    Sample(
+        "RoIAlign",
+        [X, indexed(BOXES[:2], 0, 1)[:, [0, 1, 2, 1, 4]]],
+        {**BINS, "aligned": 1},
+        note="no width",
+        differentiable=False,
+        reason="the mean of no samples",
     ),
     Sample("RoIAlign", [X, ROIS[:, :3]], BINS, error="RoIs: 3 numbers", note="columns"),
     Sample("RoIAlignGradient", [X, ROIS, X], BINS, error="dY: shape is", note="dY", golden=False, reason=UNCHECKED),

@@ -29,6 +29,11 @@ def _top(note: str, *inputs: np.ndarray, outputs: int = 3, more: dict[str, Any] 
     return Sample("TopK", list(inputs), args, note=note, outputs=outputs, **(more or {}))
 
 
+ROWS = np.round(normal(3, 130), 1)  # with ties
+ENDLESS = np.where(abs(ROWS) > 1, ROWS, -np.inf).astype(np.float32)
+ENDLESS[1, 100:] = np.nan
+
+
 samples = [
     _gather("", X, int32s(1, 3, 1)),
     _gather("int64", X, int64s(0, 3)),
@@ -117,6 +122,9 @@ samples = [
         golden=False,
         reason=CRASH,
     ),
+    _top("long rows", ROWS, k=4),
+    _top("long rows, as many as are not -inf", ENDLESS[:, :128], k=16),
+    _top("long rows, NaN", ENDLESS, k=4),
     _top("", normal(4, 5), k=2),
     _top("two outputs", normal(4, 5), k=2, outputs=2),
     _top("more than there are", normal(2, 3), k=5),

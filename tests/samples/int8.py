@@ -64,6 +64,44 @@ RAMP: Step = ("Int8GivenTensorFill", [], ["x"], {"shape": [1, 1, 2, 1], "values"
 PAIR = [tensor("a", 3, 40), tensor("b", 3, 40, scale=0.08, zero=90)]
 NHWC = {"order": "NHWC"}
 
+
+def rois() -> list[Sample]:
+    """Int8RoIAlign: its first input is quantised, the second is not."""
+    boxes = np.float32([[0, 1, 0.5, 5, 4], [1, -3, 2, 2.5, 9], [1, 3, 3, 2, 2], [0, 9, 9, 12, 12]])
+    fill = ("GivenTensorFill", [], ["r"], {"shape": [4, 5], "values": boxes.ravel().tolist()})
+    found = []
+    for note, args in {
+        "": {},
+        "ratio": {"sampling_ratio": 2, "pooled_h": 3, "pooled_w": 2, "spatial_scale": 0.5},
+        "automatic": {"pooled_h": 2, "pooled_w": 4, **NHWC},
+    }.items():
+        given = to(0.07, 90, **args)
+        steps = [IMAGES, fill, ("Int8RoIAlign", ["x", "r"], ["y0"], given)]
+        found += [
+            Sample("Int8RoIAlign", [Blob("x"), boxes], given, note=note, before=[IMAGES]),
+            Sample("Int8Dequantize", [Blob("y0")], note=f"Int8RoIAlign {note}", before=steps),
+        ]
+    unsafe: dict[str, Any] = {"golden": False, "reason": "Caffe2 reads out of bounds or ends the process there"}
+    return [
+        *found,
+        Sample("Int8RoIAlign", [Blob("x"), boxes[:, 1:]], to(), note="4 columns", before=[IMAGES]),
+        Sample("Int8RoIAlign", [Blob("x"), boxes[:0]], to(), note="none", before=[IMAGES]),
+        Sample("Int8RoIAlign", [Blob("x"), boxes[:, :3]], to(), note="columns", before=[IMAGES], error="3 numbers"),
+        Sample("Int8RoIAlign", [Blob("x"), boxes + 1], to(), note="index", before=[IMAGES], error="index 2", **unsafe),
+        Sample(
+            "Int8RoIAlign",
+            [Blob("x"), np.where(boxes > 8, np.float32(np.inf), boxes)],
+            to(),
+            note="inf",
+            before=[IMAGES],
+            error="finite",
+            **unsafe,
+        ),
+        Sample("Int8RoIAlign", [Blob("x"), boxes], to(1e-4), note="scale", before=[IMAGES], error="than 1", **unsafe),
+        Sample("Int8RoIAlign", [Blob("x"), boxes], {"order": "NCHW"}, note="NCHW", before=[IMAGES], error="order"),
+    ]
+
+
 samples = [
     Sample("Int8Quantize", [np.float32([0.5, 1.5, 2.5, -0.5, -3, 300, np.inf, -np.inf])], to(1.0, 3)),
     Sample("Int8Quantize", [normal(2, 3)], note="no arguments"),
@@ -105,6 +143,7 @@ samples = [
     *checked("Int8ConvTranspose", UPSIDE, to(0.3, kernel=2, stride=1, pad=1, **NHWC), "overlap"),
     *checked("Int8FC", FC, to(0.3)),
     *checked("Int8FC", LARGE, to(0.4, 128), "many products"),
+    *checked("Int8FC", [tensor("x", 0, 10), *FC[1:]], to(0.4, 128), "no rows"),
     *checked("Int8Add", PAIR, to(0.1, 80)),
     *checked("Int8AddRelu", PAIR, to(0.06, 80)),
     *checked("Int8Sum", PAIR, to(0.07, 0)),
@@ -152,6 +191,17 @@ samples = [
     *checked("Int8Reshape", [tensor("x", 4, 6)], to(shape=[3, -1]), outputs=2),
     refused("Int8Reshape", [tensor("x", 4, 6)], to(shape=[5, -1]), "shape", "size"),
     refused("Int8Slice", [tensor("x", 4, 6)], to(starts=[3], ends=[1]), "is 3 to 1", "range"),
+    *rois(),
+    Sample("ConvRelu", [normal(1, 2, 5, 4), normal(3, 2, 3, 2), normal(3)], {"kernel_h": 3, "kernel_w": 2}),
+    Sample("ConvRelu", [normal(1, 5, 4, 2), normal(3, 2, 2, 2)], {"kernel": 2, "pad": 1, **NHWC}, note="NHWC"),
+    Sample("ConvRelu", [normal(1, 2, 6), normal(3, 2, 3), normal(3)], {"kernels": [3]}, note="1-D"),
+    Sample("ConvRelu", [normal(1, 3, 5, 5), normal(3, 2, 3, 3)], {"kernel": 3}, note="channels", error="3 channels"),
+    Sample("SumRelu", [normal(2, 3), normal(2, 3, seed=1), normal(2, 3, seed=2)]),
+    Sample("SumRelu", [normal(2, 3), normal(2, 3, seed=1)], inplace={0: 0}, note="in place"),
+    Sample("SumRelu", [normal(2, 3).astype("f8")], note="one"),
+    Sample("SumRelu", [np.int32([-3, 4]), np.int32([1, 2])], note="int32"),
+    Sample("SumRelu", [np.int64([-3, 4]), np.int64([1, 2])], note="int64", error="dtype is int64"),
+    Sample("SumRelu", [normal(2, 3), normal(3, 2)], note="shapes", error="data_0: shape is"),
     Sample("Int8MaxPoolRelu", [Blob("x")], to(kernel=2, **NHWC), before=[IMAGES]),
     refused("Int8Relu", [tensor("x", 2)], to(0.1), "Y_scale = 0.1, Y_zero_point = 100: wants 0.05", "another scale"),
     refused("Int8Conv", CONV, to(0.0005, kernels=[2, 3], **NHWC), "less than 1", "scale"),

@@ -77,7 +77,10 @@ def _range(kind: str) -> list[Sample]:
         Sample(op, [X, SORTED[:3]], error="shape is", note="too few ids"),
         Sample(f"{op}Gradient", [normal(5, 2), normal(3, 2, seed=4), DY, SORTED]),
         Sample(
-            f"{op}Gradient", [normal(5, 2), DY, DY, int32s(0, 0, 1, 1, 1)], error="the last is 1, wants 2", note="ids"
+            f"{op}Gradient",
+            [normal(5, 2), DY, DY, int32s(0, 0, 1, 1, 1)],
+            error="wants 2 rows like those of DATA",
+            note="ids",
         ),
     ]
 

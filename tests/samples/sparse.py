@@ -109,7 +109,7 @@ samples = [
         MASK,
         "output without presence",
         outputs=2,
-        error="return_presence_mask = 0",
+        expected=[np.stack([V[1], V[0], DEFAULT]), np.array([True, True, False])],
         golden=False,
         reason="Caffe2 leaves it unwritten",
     ),

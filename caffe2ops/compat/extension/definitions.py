@@ -7,6 +7,7 @@ from typing import Any
 
 from caffe2ops.defs import Def, DeviceOption, NetDef, OperatorDef, PlanDef
 from caffe2ops.formats.binary import decode, encode
+from caffe2ops.net import OneOperator
 
 SMALL = 4096  # bytes of a message that is remembered: scripts and tests run the same operator over and over
 REMEMBERED = 2048  # messages
@@ -27,9 +28,9 @@ def operator_of(raw: bytes) -> OperatorDef:
 
 
 @lru_cache(REMEMBERED)
-def net_of_operator(raw: bytes) -> NetDef:
-    """A net of one operator."""
-    return NetDef(op=(operator_of(raw),))
+def one_operator(raw: bytes) -> OneOperator:
+    """An operator to be run. To be forgotten (`one_operator.cache_clear()`) where engines are preferred anew."""
+    return OneOperator(operator_of(raw))
 
 
 def net_of(raw: bytes) -> NetDef:
@@ -52,4 +53,4 @@ def text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-__all__ = ["device_of", "encode", "net_of", "net_of_operator", "operator_of", "plan_of", "text"]
+__all__ = ["device_of", "encode", "net_of", "one_operator", "operator_of", "plan_of", "text"]

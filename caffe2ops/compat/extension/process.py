@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from caffe2ops.ops.stats.counters import registry_of
+
 has_cuda_support = has_gpu_support = has_hip_support = False
 has_fbgemm = True  # its operators are there, whatever computes them
 has_mkldnn = use_mkldnn = use_trt = use_rocm = is_asan = False
@@ -30,8 +32,10 @@ def get_build_options() -> dict[str, str]:
 
 
 def get_stats() -> dict[str, int]:
-    """Counters of the process: none are kept."""
-    return {}
+    """Counters of the current workspace; each has its own, where the original has one registry in the process."""
+    from caffe2ops.compat.extension.workspaces import Workspace
+
+    return {key: value for key, value, _ in registry_of(Workspace.current.engine).export()}
 
 
 def builtin_cpu_supports_avx2() -> bool:

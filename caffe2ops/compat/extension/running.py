@@ -6,9 +6,10 @@ import threading
 import time
 from typing import Any
 
-from caffe2ops.compat.extension.definitions import net_of_operator, plan_of
+from caffe2ops.compat.extension.definitions import one_operator, plan_of
 from caffe2ops.compat.extension.errors import runtime_errors
 from caffe2ops.compat.extension.workspaces import Workspace
+from caffe2ops.errors import OperatorError
 from caffe2ops.net import BoundNet, Timing
 
 
@@ -19,8 +20,8 @@ def run_operator_once(op_def: bytes) -> bool:
 @runtime_errors
 def run_operator_multiple(op_def: bytes, num_runs: int) -> bool:
     """Runs one operator several times; what it keeps between runs stays."""
-    net = BoundNet(net_of_operator(op_def), Workspace.current.engine, named=False)
-    return Workspace.current.run_bound(net, num_runs)
+    one_operator(op_def).run(Workspace.current.engine, num_runs)
+    return True
 
 
 def run_net_once(net_def: bytes) -> bool:
@@ -40,8 +41,14 @@ def delete_net(name: str) -> bool:
 
 
 def run_net(name: str, num_iter: int, allow_fail: bool) -> bool:
-    """Runs a net that was created. Raises RuntimeError for what its operators raise, whatever `allow_fail` says."""
-    return Workspace.current.run_bound(_net(name), num_iter)
+    """Runs a net that was created. False where `allow_fail` and an operator Fail ended it; what else operators raise
+    comes as RuntimeError."""
+    try:
+        return Workspace.current.run_bound(_net(name), num_iter)
+    except OperatorError as error:
+        if allow_fail and error.op.type == "Fail":
+            return False
+        raise
 
 
 def run_plan(plan_def: bytes) -> bool:

@@ -69,7 +69,7 @@ class OpSchema:
         return self._schema.allows(inputs, outputs)
 
     def inplace_enforced(self, input_index: int, output_index: int) -> bool:
-        return (input_index, output_index) in self._schema.inplace_enforced
+        return self._schema.must_share(input_index, output_index)
 
     def CalculateOutput(self, inputs: int) -> int:  # noqa: N802
         """How many outputs there are for a number of inputs, -1 where that does not follow."""

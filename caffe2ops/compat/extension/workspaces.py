@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe2ops import Workspace as EngineWorkspace
 from caffe2ops.compat.extension.blobs import Blob
-from caffe2ops.compat.extension.definitions import net_of, net_of_operator, plan_of, text
+from caffe2ops.compat.extension.definitions import net_of, one_operator, plan_of, text
 from caffe2ops.compat.extension.errors import runtime_errors
 from caffe2ops.defs import dtype_of
 from caffe2ops.errors import OperatorError
@@ -43,7 +43,8 @@ class Net:
         return self._workspace.run_bound(self._bound)
 
     def cancel(self) -> None:
-        """Nothing: nets run in the calling thread."""
+        """Ends a run of this net in another thread that waits for a queue."""
+        self._bound.cancel()
 
 
 class _HasCurrent(type):
@@ -103,7 +104,7 @@ class Workspace(metaclass=_HasCurrent):
 
     @runtime_errors
     def _run_operator(self, op_def: bytes) -> bool:
-        BoundNet(net_of_operator(op_def), self.engine, named=False).run()
+        one_operator(op_def).run(self.engine)
         return True
 
     @runtime_errors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import warnings
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from types import ModuleType
@@ -32,8 +31,6 @@ MODULES = {
     "caffe2.python.utils": "messages",
     "caffe2.python.workspace": "workspace",
 }
-# Arguments that brew and the tutorials give to operators that have no use for them; nothing is said of it.
-SPARE = "order|use_cudnn|cudnn_exhaustive_search|exhaustive_search|ws_nbytes_limit|run_once"
 
 
 class _Absent(MetaPathFinder):
@@ -61,7 +58,6 @@ def install() -> None:
         setattr(_package(parent), last, module)
         sys.modules[name] = module
     sys.meta_path.insert(0, _Absent())
-    warnings.filterwarnings("ignore", rf"\w+ has no argument '({SPARE})'", UserWarning)
 
 
 def _package(name: str) -> ModuleType:

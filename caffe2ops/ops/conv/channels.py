@@ -11,6 +11,7 @@ import numpy as np
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Step
 from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.settled import Settled
 
 
 class Shuffle(Image):
@@ -35,6 +36,8 @@ class Shuffle(Image):
         columns = x.shape[axis] // rows
         matrix = x.reshape(*x.shape[:axis], rows, columns, *tail).swapaxes(axis, axis + 1)
         return partial(np.copyto, y.reshape(*x.shape[:axis], columns, rows, *tail), matrix)
+
+    run_cuda = Settled.run_cpu
 
 
 class ChannelShuffle(Shuffle):
@@ -82,5 +85,43 @@ class ChannelStats(Image):
         def run() -> None:
             np.add.reduce(x, axis=axes, out=outputs[0])
             np.add.reduce(np.square(x), axis=axes, out=outputs[1])
+
+        return run
+
+
+class ChannelBackpropStats(Image):
+    """What SpatialBN's gradient needs of each channel, over batch and positions: the sums of dY (X - mean) inv_std and
+    of dY.
+
+    Raises ValueError for other than one to three spatial axes, and where shapes do not fit. Caffe2:
+    operators/channel_backprop_stats_op.
+    """
+
+    contract = """X: float[N, C, ...], mean: X[C], inv_std: X[C], output_grad: X[N, C, ...]
+        -> scale_grad: X[C], bias_grad: X[C]"""
+    docs = {
+        "X": "images [N, C, spatial...]",
+        "mean": "mean of each channel",
+        "inv_std": "1 / standard deviation of each channel",
+        "output_grad": "gradient dY of the output of SpatialBN",
+        "scale_grad": "gradient of the scale",
+        "bias_grad": "gradient of the bias",
+    }
+    gradient = FORBIDDEN
+    order: str = Arg("NCHW", choices=("NCHW",), doc="where the channels stand: axis 1")
+
+    def infer(self, X: Any, mean: Any, inv_std: Any, output_grad: Any) -> tuple[TensorSpec, TensorSpec]:
+        if not 3 <= len(X.shape) <= 5:
+            raise ValueError(f"X: shape is {list(X.shape)}, wants 3 to 5 dimensions")
+        spec = TensorSpec(mean.shape, X.dtype)
+        return spec, spec
+
+    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        x, dy = self.planes(inputs[0]), self.planes(inputs[3])
+        mean, inv_std = (numbers[:, None] for numbers in inputs[1:3])
+
+        def run() -> None:
+            np.add.reduce((x - mean) * inv_std * dy, axis=(0, 2), out=outputs[0])
+            np.add.reduce(dy, axis=(0, 2), out=outputs[1])
 
         return run

@@ -13,6 +13,7 @@ from caffe2ops.infer import UNKNOWN, Cost, TensorSpec, Unknown
 from caffe2ops.operator import Arg, Step, row
 from caffe2ops.ops.conv.columns import Columns
 from caffe2ops.ops.conv.depthwise import FEW, Depthwise
+from caffe2ops.ops.conv.filtered import Filtered, FilteredForward, FilteredGradient
 from caffe2ops.ops.conv.geometry import ConvPoolArgs, differ, grouped, stacked
 
 # fmt: off
@@ -22,19 +23,13 @@ FORWARD_DOCS = {
     "bias": "one number for each of the M output channels",
     "Y": "images of M channels",
 }
-GRADIENT_DOCS = {
-    "X": "the images that went in", "filter": "the weights", "dY": "gradient of the output",
-    "dfilter": "gradient of the weights", "dbias_or_dX": "gradient of the bias; with no_bias that of X",
-    "dX": "gradient of X",
-}
 # fmt: on
 
 
-class Convolution(ConvPoolArgs):
+class Convolution(Filtered, ConvPoolArgs):
     """Base of convolution and its gradient."""
 
     group: int = Arg(1, ge=1, doc="channels are cut into this many groups, each with filters of its own")
-    no_bias: bool = Arg(False, doc="there is no bias; the gradient then has no dbias among its outputs")
     float16_compute: bool = Arg(False, doc="a hint to Caffe2's GPU kernels; nothing changes here")
 
     _plan: tuple[Any, Any] = (None, None)  # for which images; their Columns
@@ -68,7 +63,7 @@ class Convolution(ConvPoolArgs):
         return self._plan[1]
 
 
-class Conv(Convolution):
+class Conv(Convolution, FilteredForward):
     """Convolution of images: Y[m] = bias[m] + the sum over channels c and taps t of filter[m, c, t] X[c, place + t].
 
     Any number of spatial axes. With `group`, output channel m sees only the channels of its group. Raises ValueError
@@ -87,12 +82,6 @@ class Conv(Convolution):
     def cost(self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Cost:
         flops: Any = 2 * outputs[0].size * prod(inputs[1].shape[1:]) if inputs[1].known else UNKNOWN
         return Cost(flops, sum(s.nbytes for s in inputs), outputs[0].nbytes)
-
-    @classmethod
-    def make_gradient(cls, g: Any) -> list[Any]:
-        if len(g.def_.input) == 3:
-            return [g.op(f"{cls.type}Gradient", [g.I(0), g.I(1), g.GO(0)], [g.GI(1), g.GI(2), g.GI(0)])]
-        return [g.op(f"{cls.type}Gradient", [g.I(0), g.I(1), g.GO(0)], [g.GI(1), g.GI(0)], no_bias=1)]
 
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         X, filter, *bias = inputs
@@ -124,26 +113,18 @@ class Conv(Convolution):
         return self._depthwise[1]
 
 
-class ConvGradient(Convolution):
+class ConvGradient(Convolution, FilteredGradient):
     """Gradients of a convolution: of filter, bias (unless `no_bias`), and X where one more output is asked for.
 
     Raises ValueError where dY has not the shape of the output. Caffe2: operators/conv_gradient_op.
     """
 
     contract = "X: float, filter: X[M, ...], dY?: X -> dfilter: filter, dbias_or_dX?: X[?], dX?: X"
-    docs = GRADIENT_DOCS
 
     def infer(self, X: TensorSpec, filter: TensorSpec, dY: TensorSpec | None = None) -> tuple[TensorSpec, ...]:
         if dY is None:
             raise ValueError("dY: is missing, wants the gradient of the output as third input")
-        least, most = (1, 2) if self.no_bias else (2, 3)
-        if not least <= self.n_outputs <= most:
-            raise ValueError(f"{self.n_outputs} outputs with no_bias = {int(self.no_bias)}, wants {least} or {most}")
-        shape = self.outputs_of(X, filter)
-        if len(dY.shape) != len(shape) or any(map(differ, dY.shape, shape)):
-            raise ValueError(f"dY: shape is {list(dY.shape)}, the output has {list(shape)}")
-        bias = () if self.no_bias else (TensorSpec(filter.shape[:1], X.dtype),)
-        return (TensorSpec(filter.shape, X.dtype), *bias, TensorSpec(X.shape, X.dtype))
+        return super().infer(X, filter, dY)
 
     def cost(self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Cost:
         products = len(outputs) - (not self.no_bias)

@@ -11,10 +11,11 @@ import numpy as np
 from caffe2ops.infer import UNKNOWN, Cost, TensorSpec, Unknown
 from caffe2ops.operator import Arg, Step
 from caffe2ops.ops.conv.columns import Columns
-from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID, Window, WindowArgs, differ, grouped, stacked
+from caffe2ops.ops.conv.filtered import Filtered, FilteredForward, FilteredGradient
+from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID, Window, differ, grouped, stacked
 
 
-class TransposedConvolution(WindowArgs):
+class TransposedConvolution(Filtered):
     """Base of transposed convolution and its gradient: X lies where a convolution of Y would put its output."""
 
     adj: int = Arg(0, ge=0, doc="elements added at the tail of every spatial axis of the output, at most the stride")
@@ -22,7 +23,6 @@ class TransposedConvolution(WindowArgs):
     adj_w: int = Arg(0, ge=0, doc="columns added at the right (with adj_h)")
     adjs: list[int] = Arg((), ge=0, doc="elements added at the tail of each spatial axis")
     group: int = Arg(1, ge=1, doc="channels are cut into this many groups, each with filters of its own")
-    no_bias: bool = Arg(False, doc="there is no bias; the gradient then has no dbias among its outputs")
     shared_buffer: int = Arg(0, doc="a hint to Caffe2 to share scratch memory; nothing changes here")
 
     _plan: tuple[Any, Any] = (None, None)  # for which images; their Columns
@@ -78,7 +78,7 @@ class TransposedConvolution(WindowArgs):
         return self._plan[1]
 
 
-class ConvTranspose(TransposedConvolution):
+class ConvTranspose(TransposedConvolution, FilteredForward):
     """Transposed convolution: every element of X adds its multiple of a filter to Y, `stride` apart; plus a bias.
 
     Two spatial axes of (X - 1) * stride + kernel + adj - padding elements. Raises ValueError for channels that do not
@@ -104,12 +104,6 @@ class ConvTranspose(TransposedConvolution):
         flops: Any = 2 * inputs[0].size * prod(inputs[1].shape[1:]) if inputs[1].known else UNKNOWN
         return Cost(flops, sum(s.nbytes for s in inputs), outputs[0].nbytes)
 
-    @classmethod
-    def make_gradient(cls, g: Any) -> list[Any]:
-        if len(g.def_.input) == 3:
-            return [g.op("ConvTransposeGradient", [g.I(0), g.I(1), g.GO(0)], [g.GI(1), g.GI(2), g.GI(0)])]
-        return [g.op("ConvTransposeGradient", [g.I(0), g.I(1), g.GO(0)], [g.GI(1), g.GI(0)], no_bias=1)]
-
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         X, filter, *bias = inputs
         Y = outputs[0]
@@ -125,7 +119,7 @@ class ConvTranspose(TransposedConvolution):
         return run
 
 
-class ConvTransposeGradient(TransposedConvolution):
+class ConvTransposeGradient(TransposedConvolution, FilteredGradient):
     """Gradients of a transposed convolution: of the filter, the bias (unless `no_bias`), and X.
 
     That of X is computed where one more output is asked for. Raises ValueError where dY has not the shape of the
@@ -133,24 +127,6 @@ class ConvTransposeGradient(TransposedConvolution):
     """
 
     contract = "X: float, filter: X[M, ...], dY: X -> dfilter: filter, dbias_or_dX?: X[?], dX?: X"
-    docs = {
-        "X": "the images that went in",
-        "filter": "the weights",
-        "dY": "gradient of the output",
-        "dfilter": "gradient of the weights",
-        "dbias_or_dX": "gradient of the bias; with no_bias that of X",
-        "dX": "gradient of X",
-    }
-
-    def infer(self, X: TensorSpec, filter: TensorSpec, dY: TensorSpec) -> tuple[TensorSpec, ...]:
-        least, most = (1, 2) if self.no_bias else (2, 3)
-        if not least <= self.n_outputs <= most:
-            raise ValueError(f"{self.n_outputs} outputs with no_bias = {int(self.no_bias)}, wants {least} or {most}")
-        shape = self.outputs_of(X, filter)
-        if len(dY.shape) != len(shape) or any(map(differ, dY.shape, shape)):
-            raise ValueError(f"dY: shape is {list(dY.shape)}, the output has {list(shape)}")
-        bias = () if self.no_bias else (TensorSpec((shape[-1 if self.channels_last else 1],), X.dtype),)
-        return (TensorSpec(filter.shape, X.dtype), *bias, TensorSpec(X.shape, X.dtype))
 
     def cost(self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Cost:
         products = len(outputs) - (not self.no_bias)

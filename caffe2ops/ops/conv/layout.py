@@ -32,6 +32,8 @@ class ChannelMove(Settled):
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         return partial(np.copyto, outputs[0], np.moveaxis(inputs[0], self.source, self.target))
 
+    run_cuda = Settled.run_cpu
+
 
 class NCHW2NHWC(ChannelMove):
     """Moves the channels from axis 1 to the last axis. Raises ValueError for less than three axes.

@@ -94,6 +94,11 @@ class PadImage(Padding):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.conv import pad_image_cuda
+
+        return pad_image_cuda.pad(self, X, self.out(0, self.resized(X.shape, 1), X.dtype))
+
 
 class PadImageGradient(Padding):
     """Gradient of PadImage: what came from an element of the image is added up; what stands in a constant is lost.
@@ -116,6 +121,11 @@ class PadImageGradient(Padding):
             np.copyto(dX, found)
 
         return run
+
+    def run_cuda(self, dY: Any) -> Any:
+        from caffe2ops.ops.conv import pad_image_cuda
+
+        return pad_image_cuda.fold(self, dY, self.out(0, self.resized(dY.shape, -1), dY.dtype))
 
     def _folded(self, dy: np.ndarray, axis: int, size: int, head: int, tail: int) -> np.ndarray:
         """Adds what stands at each place of a padded axis to the element it came from."""

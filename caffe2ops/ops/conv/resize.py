@@ -20,12 +20,12 @@ class Resize(Image):
     bind = Operator.bind  # the shape of the output follows from the values of scales
 
     @property
-    def axes(self) -> tuple[int, int]:
-        """The axes of height and width."""
+    def axes(self) -> tuple[int, ...]:
+        """The axes that change: height and width."""
         return (1, 2) if self.channels_last and self.reads_order else (2, 3)
 
-    def scales(self, scales: np.ndarray | None) -> tuple[Any, Any]:
-        """Vertical and horizontal scale in float32. Raises ValueError for other than two positive numbers."""
+    def scales(self, scales: np.ndarray | None) -> tuple[Any, ...]:
+        """The scale along each axis in float32. Raises ValueError for other than two positive numbers."""
         if scales is None:
             return np.float32(self.height_scale), np.float32(self.width_scale)
         if scales.shape != (2,) or not (scales > 0).all():
@@ -35,10 +35,10 @@ class Resize(Image):
     def out_shape(self, shape: tuple[Any, ...], scales: Any) -> tuple[Any, ...]:
         """The shape of the output; its image is unknown where scales are given by an input's spec."""
         self.split("X", shape)
-        if len(shape) != 4:
-            raise ValueError(f"X: shape is {list(shape)}, wants 4 dimensions")
+        if len(shape) != len(self.axes) + 2:
+            raise ValueError(f"X: shape is {list(shape)}, wants {len(self.axes) + 2} dimensions")
         dims = list(shape)
-        by_axis = (UNKNOWN, UNKNOWN) if isinstance(scales, TensorSpec) else self.scales(scales)
+        by_axis = (UNKNOWN,) * len(self.axes) if isinstance(scales, TensorSpec) else self.scales(scales)
         for axis, scale in zip(self.axes, by_axis):
             dims[axis] = (
                 UNKNOWN
@@ -52,7 +52,7 @@ class Resize(Image):
         raise NotImplementedError
 
     def plan(self, shape: tuple[int, ...], scales: np.ndarray | None) -> list[tuple[int, Any]]:
-        """(axis, interpolation) of both axes."""
+        """(axis, interpolation) of each axis."""
         out = self.out_shape(shape, scales)
         return [
             (axis, self.interpolation(shape[axis], out[axis], scale))
@@ -85,6 +85,13 @@ class ResizeForward(Resize):
         Y[...] = found
         return Y
 
+    def run_cuda(self, X: Any, scales: Any = None) -> Any:
+        from caffe2ops.ops.conv import resize_cuda
+
+        for axis, sources in reversed(self.plan(X.shape, None if scales is None else scales.get())):
+            X = resize_cuda.resized(X, axis, *sources)
+        return X
+
 
 class ResizeGradient(Resize):
     """Base of the gradients: every place gives its gradient to its sources, by their weights."""
@@ -109,6 +116,15 @@ class ResizeGradient(Resize):
         dX = self.out(0, X.shape, X.dtype)
         dX[...] = found
         return dX
+
+    def run_cuda(self, dY: Any, X: Any, scales: Any = None) -> Any:
+        from caffe2ops.ops.conv import resize_cuda
+
+        scales = None if scales is None else scales.get()
+        self.infer(dY, X, scales)
+        for axis, sources in self.plan(X.shape, scales):
+            dY = resize_cuda.folded(dY, axis, X.shape[axis], *sources)
+        return dY
 
 
 def gathered_back(rows: np.ndarray, source: np.ndarray, size: int) -> np.ndarray:
@@ -157,6 +173,43 @@ class ResizeNearestGradient(Nearest, ResizeGradient):
     """
 
     contract = "dY: float, X: dY, scales?: float -> dX: X"
+
+
+class Nearest3D(Nearest):
+    """Frames, rows and columns are scaled."""
+
+    temporal_scale: float = Arg(1.0, gt=0, doc="frames of the output over those of the input")
+    order: str = Arg("NCHW", choices=("NCHW",), doc="where the channels stand: axis 1")
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        return (2, 3, 4)
+
+    def scales(self, scales: np.ndarray | None) -> tuple[Any, ...]:
+        return np.float32(self.temporal_scale), np.float32(self.height_scale), np.float32(self.width_scale)
+
+
+class ResizeNearest3D(Nearest3D, ResizeForward):
+    """Films of another size: as ResizeNearest, along frames, rows and columns.
+
+    Raises ValueError for films of other than five dimensions. Caffe2: operators/resize_3d_op.
+    """
+
+    contract = "X: float -> Y: X[?]"
+    docs = {
+        "X": "films [N, C, T, H, W]",
+        "Y": "films of int(T * temporal_scale) frames, int(H * height_scale) rows and int(W * width_scale) columns",
+    }
+    gradient = "ResizeNearest3DGradient(dY, X) -> dX"
+
+
+class ResizeNearest3DGradient(Nearest3D, ResizeGradient):
+    """Gradient of ResizeNearest3D: an element gets the sum over the places that took it.
+
+    Raises ValueError where dY is not like the output. Caffe2: operators/resize_3d_op.
+    """
+
+    contract = "dY: float, X: dY -> dX: X"
 
 
 class UpsampleBilinear(Bilinear, ResizeForward):

@@ -13,6 +13,7 @@ from caffe2ops import formats
 from caffe2ops.defs import TensorProtos
 from caffe2ops.operator import FORBIDDEN, NO_GRADIENT, Arg, Operator
 from caffe2ops.ops.data.files import inside_root, on_device
+from caffe2ops.ops.data.opaque import held
 
 
 class DBReader:
@@ -56,6 +57,11 @@ class DBReader:
         return iter(self._db.cursor())
 
 
+def reader_of(name: str, value: Any) -> DBReader:
+    """The reader that an input holds."""
+    return held(name, value, DBReader, "CreateDB")
+
+
 class CreateDB(Operator):
     """Opens a database in the workspace's root folder for reading.
 
@@ -97,8 +103,8 @@ class TensorProtosDBInput(Operator):
     batch_size: int = Arg(0, ge=0, doc="records of a batch; 0: one record without a dim for the batch")
     no_prefetch: bool = Arg(False, doc="no meaning here: nothing is read ahead")
 
-    def run_cpu(self, reader: DBReader) -> tuple[np.ndarray, ...]:
-        check_reader("data", reader)
+    def run_cpu(self, reader: Any) -> tuple[np.ndarray, ...]:
+        reader = reader_of("data", reader)
         records = [self._record(*reader.read()) for _ in range(max(self.batch_size, 1))]
         if not self.batch_size:
             return tuple(on_device(self, value) for value in records[0])
@@ -138,9 +144,3 @@ class DBExists(Operator):
         return on_device(self, np.asarray(inside_root(self, self.db_name, self.absolute_path).exists()))
 
     run_cuda = run_cpu
-
-
-def check_reader(name: str, value: Any) -> None:
-    """Raises TypeError for a blob that holds no reader."""
-    if not isinstance(value, DBReader):
-        raise TypeError(f"{name}: holds {type(value).__name__}, wants a reader from CreateDB")

@@ -9,7 +9,7 @@ from typing import Any
 from caffe2ops import formats
 from caffe2ops.defs import BlobProto
 from caffe2ops.operator import NO_GRADIENT, Arg, Operator
-from caffe2ops.ops.data.database import check_reader
+from caffe2ops.ops.data.database import reader_of
 from caffe2ops.ops.data.files import inside_root, on_device
 from caffe2ops.ops.data.save import stripped
 
@@ -81,8 +81,7 @@ class Load(Operator):
     def _databases(self, readers: tuple[Any, ...], stack: ExitStack) -> Iterator[Any]:
         """(key, value) of the records of each database."""
         for i, reader in enumerate(readers):
-            check_reader(f"reader {i}", reader)
-            yield reader.records()
+            yield reader_of(f"reader {i}", reader).records()
         for name in () if readers else self.dbs or [self.db]:
             db = stack.enter_context(formats.open_db(self.db_type, inside_root(self, name, self.absolute_path)))
             yield iter(db.cursor())

@@ -55,22 +55,7 @@ class Save(Operator):
             if name in names[:i]:
                 raise ValueError(f"input {i}: is saved as {name!r}, and so is an earlier one")
         self._names = names
-        self._options = self._read_options()
-
-    def _read_options(self) -> list[Any]:
-        if not self.options:
-            return []
-        from caffe2ops.formats.messages import message_class  # imports protobuf
-
-        options: Any = message_class("SerializationOptions")()
-        try:
-            options.ParseFromString(self.options)
-        except Exception as error:
-            raise ValueError(f"options: no serialized SerializationOptions: {error}") from None
-        for option in options.options:
-            if option.chunk_size < -1 or option.blob_name_regex == "":
-                raise ValueError(f"options: {option} wants a pattern and chunk_size >= -1")
-        return list(options.options)
+        self._options = options_of(self.options)
 
     def run_cpu(self, *values: Any) -> None:
         self.write(inside_root(self, self.db, self.absolute_path), values)
@@ -80,8 +65,7 @@ class Save(Operator):
     def write(self, path: Path, values: tuple[Any, ...]) -> None:
         """Writes the blobs."""
         for i, value in enumerate(map(on_host, values)):
-            if not isinstance(value, SERIALIZED):
-                raise TypeError(f"input {i}: holds {type(value).__name__}, which has no serialized form")
+            check_serialized(f"input {i}", value)
         serialized = [self._serialized(name, on_host(value)) for name, value in zip(self._names, values)]
         with formats.open_db(self.db_type, path, "new") as db, db.transaction() as transaction:
             for name, blobs in zip(self._names, serialized):
@@ -89,8 +73,8 @@ class Save(Operator):
                     transaction.put(f"{name}#%{i}" if blob.type == TENSOR else name, formats.encode(blob))
 
     def _serialized(self, name: str, value: Any) -> list[BlobProto]:
-        """The chunks of a blob; the first of the options whose pattern matches the whole name counts."""
-        option = next((o for o in self._options if re.fullmatch(o.blob_name_regex, name)), None)
+        """The chunks of a blob."""
+        option = option_of(name, self._options)
         size = option.chunk_size if option is not None and option.HasField("chunk_size") else self.chunk_size
         bfloat16 = option is not None and option.float_format == BFLOAT16
         return formats.value_to_blobs(name, value, {0: None, -1: CHUNK}.get(size, size), bfloat16=bfloat16)
@@ -116,6 +100,38 @@ class Checkpoint(Save):
             self.write(inside_root(self, name, self.absolute_path), (iteration, *values))
 
     run_cuda = run_cpu
+
+
+class Snapshot(Checkpoint):
+    """Checkpoint under its former name. Caffe2: operators/load_save_op."""
+
+
+def options_of(content: bytes) -> list[Any]:
+    """The options of a serialized SerializationOptions, none for b"". Raises ValueError for other content."""
+    if not content:
+        return []
+    from caffe2ops.formats.messages import message_class  # imports protobuf
+
+    options: Any = message_class("SerializationOptions")()
+    try:
+        options.ParseFromString(content)
+    except Exception as error:
+        raise ValueError(f"options: no serialized SerializationOptions: {error}") from None
+    for option in options.options:
+        if option.chunk_size < -1 or option.blob_name_regex == "":
+            raise ValueError(f"options: {option} wants a pattern and chunk_size >= -1")
+    return list(options.options)
+
+
+def option_of(name: str, options: list[Any]) -> Any:
+    """The first option whose pattern matches the whole name of a blob, None where there is none."""
+    return next((option for option in options if re.fullmatch(option.blob_name_regex, name)), None)
+
+
+def check_serialized(name: str, value: Any) -> None:
+    """Raises TypeError for a value that has no serialized form."""
+    if not isinstance(value, SERIALIZED) and not hasattr(value, "to_blob"):
+        raise TypeError(f"{name}: holds {type(value).__name__}, which has no serialized form")
 
 
 def stripped(name: str, prefix: str) -> str:

@@ -1,13 +1,15 @@
-"""Boxes [x1, y1, x2, y2]: moving them by deltas, clipping, suppressing those that overlap."""
+"""Boxes [x1, y1, x2, y2]: moving them by deltas, clipping, how far they overlap; suppressing those that do."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log
 from typing import Any
 
 import numpy as np
 
 LARGEST_GROWTH = log(1000 / 16)  # of the logarithm of a width or height
+Overlaps = Callable[[Any, np.ndarray], np.ndarray]  # (box, others) -> intersection over union, boxes by their rows
 
 
 def sizes(boxes: np.ndarray, plus_one: bool) -> tuple[Any, Any]:
@@ -16,73 +18,109 @@ def sizes(boxes: np.ndarray, plus_one: bool) -> tuple[Any, Any]:
     return boxes[..., 2] - boxes[..., 0] + one, boxes[..., 3] - boxes[..., 1] + one
 
 
-def moved(boxes: np.ndarray, deltas: np.ndarray, weights: Any, plus_one: bool) -> np.ndarray:
-    """Boxes [..., 4] with centres moved by (dx, dy) of their sizes, and sizes multiplied by exp(dw, dh)."""
-    dtype = boxes.dtype.type
-    widths, heights = sizes(boxes, plus_one)
-    dx, dy, dw, dh = (deltas[..., i] / dtype(weights[i]) for i in range(4))
-    x = dx * widths + (boxes[..., 0] + dtype(0.5) * widths)
-    y = dy * heights + (boxes[..., 1] + dtype(0.5) * heights)
-    half_w = np.exp(np.minimum(dw, dtype(LARGEST_GROWTH))) * widths * dtype(0.5)
-    half_h = np.exp(np.minimum(dh, dtype(LARGEST_GROWTH))) * heights * dtype(0.5)
-    one = dtype(plus_one)
-    return np.stack([x - half_w, y - half_h, x + half_w - one, y + half_h - one], axis=-1)
+def images_of(rois: np.ndarray, numbers: int, images: int) -> np.ndarray:
+    """The image of each region [batch index, `numbers` of the box]; the first where there is no index.
 
-
-def clipped(boxes: np.ndarray, height: Any, width: Any, plus_one: bool) -> np.ndarray:
-    """Boxes cut off at the borders of the picture."""
-    right, bottom = (np.maximum(size - boxes.dtype.type(plus_one), 0) for size in (width, height))
-    limits = np.stack(np.broadcast_arrays(right, bottom, right, bottom), axis=-1)
-    return np.maximum(np.minimum(boxes, limits), 0).astype(boxes.dtype)
-
-
-def overlaps(box: np.ndarray, others: np.ndarray, area: Any, areas: np.ndarray, plus_one: bool) -> Any:
-    """Intersection over union of a box with others."""
-    one = others.dtype.type(plus_one)
-    width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0]) + one
-    height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1]) + one
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
-    return shared / (area + areas - shared)
-
-
-def suppressed(boxes: np.ndarray, order: np.ndarray, threshold: float, most: int, plus_one: bool) -> np.ndarray:
-    """Those of `order`, best first, that overlap none kept before by more than the threshold; `most` at most (all
-    if < 0).
+    Raises ValueError for an index of no image.
     """
-    widths, heights = sizes(boxes, plus_one)
-    areas = widths * heights
+    if rois.shape[1] == numbers:
+        return np.zeros(len(rois), np.int64)
+    index = np.trunc(rois[:, 0])
+    bad = np.flatnonzero(~((index >= 0) & (index < images)))
+    if bad.size:
+        raise ValueError(f"RoIs: batch index {rois[bad[0], 0]:g} in row {bad[0]}, there are {images} images")
+    return index.astype(np.int64)
+
+
+def finite(rois: np.ndarray) -> np.ndarray:
+    """The regions. Raises ValueError for NaN and infinity."""
+    if not np.isfinite(rois).all():
+        raise ValueError("RoIs: holds a number that is not finite")
+    return rois
+
+
+def grown(sides: np.ndarray, deltas: np.ndarray) -> Any:
+    """Widths or heights multiplied by exp(deltas), within limits."""
+    return np.exp(np.minimum(deltas, sides.dtype.type(LARGEST_GROWTH))) * sides
+
+
+class Upright:
+    """Boxes of four numbers; `plus_one`: x2 and y2 name the last pixel inside."""
+
+    numbers = 4
+    anchored = (0, 1, 0, 1)  # what is added to each number where a box is shifted: 0 for x, 1 for y, 2 for nothing
+
+    def __init__(self, plus_one: bool):
+        self.plus_one = plus_one
+
+    def moved(self, boxes: np.ndarray, deltas: np.ndarray, weights: Any) -> np.ndarray:
+        """Boxes [..., 4] with centres moved by (dx, dy) of their sizes, and sizes multiplied by exp(dw, dh)."""
+        dtype = boxes.dtype.type
+        widths, heights = sizes(boxes, self.plus_one)
+        dx, dy, dw, dh = (deltas[..., i] / dtype(weights[i]) for i in range(4))
+        x = dx * widths + (boxes[..., 0] + dtype(0.5) * widths)
+        y = dy * heights + (boxes[..., 1] + dtype(0.5) * heights)
+        half_w, half_h = grown(widths, dw) * dtype(0.5), grown(heights, dh) * dtype(0.5)
+        one = dtype(self.plus_one)
+        return np.stack([x - half_w, y - half_h, x + half_w - one, y + half_h - one], axis=-1)
+
+    def clipped(self, boxes: np.ndarray, height: Any, width: Any) -> np.ndarray:
+        """Boxes cut off at the borders of the picture."""
+        right, bottom = (size - boxes.dtype.type(self.plus_one) for size in (width, height))
+        limits = np.stack(np.broadcast_arrays(right, bottom, right, bottom), axis=-1)
+        return np.maximum(np.minimum(boxes, limits), 0).astype(boxes.dtype)
+
+    def measures(self, boxes: np.ndarray) -> tuple[Any, Any, Any, Any]:
+        """Widths, heights, and the coordinates of the centres."""
+        widths, heights = sizes(boxes, self.plus_one)
+        return widths, heights, boxes[..., 0] + widths / 2, boxes[..., 1] + heights / 2
+
+    def overlaps(self, boxes: np.ndarray) -> Overlaps:
+        """Intersection over union of one of the boxes with others of them."""
+        one = boxes.dtype.type(self.plus_one)
+        widths, heights = sizes(boxes, self.plus_one)
+        areas = widths * heights
+
+        def of(best: Any, rest: np.ndarray) -> np.ndarray:
+            box, others = boxes[best], boxes[rest]
+            width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0]) + one
+            height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1]) + one
+            return shares(np.maximum(width, 0) * np.maximum(height, 0), areas[best], areas[rest])
+
+        return of
+
+
+def shares(shared: np.ndarray, area: Any, areas: np.ndarray) -> Any:
+    """Intersection over union of these areas; NaN for two boxes without area."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return shared / (area + areas - shared)
+
+
+def suppressed(overlaps: Overlaps, order: np.ndarray, threshold: float, most: int) -> np.ndarray:
+    """Of boxes in this order those that overlap no earlier one kept by more than `threshold`; `most` at most (all if
+    < 0).
+    """
     kept: list[Any] = []
     while order.size and len(kept) != most:
         best, order = order[0], order[1:]
         kept.append(best)
-        order = order[overlaps(boxes[best], boxes[order], areas[best], areas[order], plus_one) <= threshold]
+        order = order[overlaps(best, order) <= threshold]
     return np.array(kept, np.int64)
 
 
 def softly_suppressed(
-    boxes: np.ndarray,
-    scores: np.ndarray,
-    order: np.ndarray,
-    weigh: Any,
-    least: float,
-    plus_one: bool,
+    overlaps: Overlaps, scores: np.ndarray, rows: np.ndarray, weigh: Any, least: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(kept, scores): the best each time; the scores of the others multiplied by `weigh(overlap)`, dropped below
-    `least`.
+    """(kept, scores): the best of the rows each time; the scores of the others multiplied by `weigh(overlap)`, dropped
+    below `least`. The first row takes the place of the best one, as in Caffe2: it shows where scores are equal.
     """
-    widths, heights = sizes(boxes, plus_one)
-    areas, scores = widths * heights, scores.copy()
+    scores, rows = scores.copy(), rows.copy()
     kept: list[Any] = []
-    while order.size:
-        at = int(np.argmax(scores[order]))
-        best, order = order[at], np.delete(order, at)
+    while rows.size:
+        at = int(np.argmax(scores[rows]))
+        best, rows[at] = rows[at], rows[0]
         kept.append(best)
-        scores[order] *= weigh(overlaps(boxes[best], boxes[order], areas[best], areas[order], plus_one))
-        order = order[scores[order] >= least]
+        rows = rows[1:]
+        scores[rows] *= weigh(overlaps(best, rows))
+        rows = rows[scores[rows] >= least]
     return np.array(kept, np.int64), scores
-
-
-def by_score(scores: np.ndarray, most: int = 0) -> np.ndarray:
-    """Indices from the greatest score on, the first of equals first; `most` at most (all if 0)."""
-    order = np.argsort(-scores, kind="stable")
-    return order[:most] if most > 0 else order

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
-from caffe2ops.ops.detection.boxes import by_score, sizes
+from caffe2ops.ops.detection.boxes import sizes
 
 REGIONS = "regions of all levels, then their scores, finest level first: [R, 5] each, [R] each"
 
@@ -38,7 +38,7 @@ class Collecting(Operator):
                 raise ValueError(
                     f"level {level}: regions {list(rois.shape)}, scores {list(probs.shape)}; want [R, 5], [R]"
                 )
-        order = by_score(np.concatenate([probs.reshape(-1) for probs in inputs[levels:]]))
+        order = np.argsort(-np.concatenate([probs.reshape(-1) for probs in inputs[levels:]]), kind="stable")
         best: np.ndarray = np.concatenate(inputs[:levels])[order[: self.rpn_post_nms_topN]]
         return best
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Operator
 from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.ops.detection.boxes import finite, images_of
 
 Part = tuple[slice, np.ndarray]
+WEIGHTS = 1 << 20  # numbers that the weights of the regions worked on at once take
 
 
 class Regions(Image):
-    """Base: the features of a region are rows of weights times its part of the image times columns of weights."""
+    """Base: regions, boxes of `numbers`, and how they are cut into bins."""
 
+    numbers: ClassVar[int] = 4
     bind = Operator.bind  # which part of an image a region covers follows from values
     spatial_scale: float = Arg(1.0, gt=0, doc="size of X over that of the picture the regions are in")
     pooled_h: int = Arg(1, ge=1, doc="height of the features")
@@ -30,57 +33,79 @@ class Regions(Image):
         """The spec of the features."""
         if len(X.shape) != 4:
             raise ValueError(f"X: shape is {list(X.shape)}, wants 4 dimensions")
-        if differ(rois.shape[1], 4) and differ(rois.shape[1], 5):
-            raise ValueError(f"RoIs: {rois.shape[1]} numbers a region, wants 4 or 5")
+        if differ(rois.shape[1], self.numbers) and differ(rois.shape[1], self.numbers + 1):
+            raise ValueError(f"RoIs: {rois.shape[1]} numbers a region, wants {self.numbers} or {self.numbers + 1}")
         channels = self.split("X", X.shape)[1]
         return TensorSpec(self.joined(rois.shape[0], channels, (self.pooled_h, self.pooled_w)), X.dtype)
+
+    def sides(self, lengths: Any) -> Any:
+        """Widths or heights of regions as they count. Raises ValueError for negative ones when `aligned`."""
+        if not self.aligned:
+            return np.maximum(lengths, 1)
+        bad = np.flatnonzero(lengths < 0)
+        if bad.size:
+            raise ValueError(f"RoIs: row {bad[0]} has a side of {lengths[bad[0]]}, wants >= 0 when aligned")
+        return lengths
+
+    def samples(self, steps: np.ndarray) -> np.ndarray:
+        """How many samples there are along a side of bins that are `steps` long."""
+        if self.sampling_ratio > 0:
+            return np.full(steps.shape, self.sampling_ratio)
+        return np.ceil(steps).astype(np.int64)
+
+
+class UprightRegions(Regions):
+    """Base: the features of a region are rows of weights times its part of the image times columns of weights."""
 
     def parts(self, X: np.ndarray, rois: np.ndarray) -> Iterator[tuple[int, Part, Part]]:
         """The image of each region, the rows and columns it covers, and their weights [pooled, covered]."""
         _, _, (height, width) = self.split("X", X.shape)
-        image = rois[:, 0].astype(np.int64) if rois.shape[1] == 5 else np.zeros(len(rois), np.int64)
-        bad = np.flatnonzero((image < 0) | (image >= len(X)))
-        if bad.size:
-            raise ValueError(f"RoIs: batch index {image[bad[0]]} in row {bad[0]}, X has {len(X)} images")
-        if not np.isfinite(rois).all():
-            raise ValueError("RoIs: holds a number that is not finite")
+        image = images_of(finite(rois), 4, len(X))
         boxes = rois[:, -4:] * X.dtype.type(self.spatial_scale) - X.dtype.type(0.5 * self.aligned)
-        for index, (x1, y1, x2, y2) in zip(image, boxes):
-            yield index, self._side(y1, y2, height, self.pooled_h), self._side(x1, x2, width, self.pooled_w)
+        widths, heights = (self.sides(boxes[:, i + 2] - boxes[:, i]) for i in (0, 1))
+        down = self._sides(boxes[:, 1], heights, height, self.pooled_h)
+        return zip(image, down, self._sides(boxes[:, 0], widths, width, self.pooled_w))
 
-    def _side(self, start: Any, end: Any, size: int, bins: int) -> Part:
-        """Elements along a side and the weight of each in each bin: the mean of the samples of the bin."""
-        length = end - start
-        if not self.aligned:
-            length = np.maximum(length, 1)
-        step = length / start.dtype.type(bins)
-        samples = self.sampling_ratio if self.sampling_ratio > 0 else int(np.ceil(step))
-        at = (
-            start
-            + np.arange(bins)[:, None] * step
-            + (np.arange(samples) + start.dtype.type(0.5)) * (step / max(samples, 1))
-        )
-        at = at.astype(start.dtype)
-        counts = (at >= -1) & (at <= size)
-        at = np.clip(at, 0, size - 1)
-        low = at.astype(np.int64)
-        high = np.minimum(low + 1, size - 1)
-        part = at - low
-        if not at.size:
-            return slice(0, 0), np.zeros((bins, 0), start.dtype)
-        first, last = int(low.min()), int(high.max()) + 1
-        weights = np.zeros((bins, last - first), start.dtype)
-        rows = np.broadcast_to(np.arange(bins)[:, None], at.shape)
-        np.add.at(weights, (rows, low - first), (1 - part) * counts)
-        np.add.at(weights, (rows, high - first), part * counts)
-        return slice(first, last), weights / start.dtype.type(max(samples, 1))
+    def _sides(self, starts: np.ndarray, lengths: np.ndarray, size: int, bins: int) -> Iterator[Part]:
+        """For each region the elements along a side and the weight of each in each bin: the mean of the samples of the
+        bin. Many regions are worked on at once.
+        """
+        many = max(1, WEIGHTS // max(bins * size, 1))
+        for at in range(0, len(starts), many):
+            yield from self._weights(starts[at : at + many], lengths[at : at + many], size, bins)
+
+    def _weights(self, starts: np.ndarray, lengths: np.ndarray, size: int, bins: int) -> Iterator[Part]:
+        dtype, region = starts.dtype, np.arange(len(starts))
+        steps = lengths / dtype.type(bins)
+        counts = self.samples(steps)
+        within = np.maximum(counts, 1).astype(dtype)
+        corners = starts[:, None] + np.arange(bins) * steps[:, None]
+        weights = np.zeros((len(starts), bins, size), dtype)
+        first, last = np.full(len(starts), size), np.zeros(len(starts), np.int64)
+        for sample in range(int(counts.max(initial=0))):
+            of = region[counts > sample]
+            at = (corners[of] + np.float64(sample + 0.5) * (steps[of] / within[of])[:, None]).astype(dtype)
+            inside = (at >= -1) & (at <= size)
+            at = np.clip(at, 0, size - 1)
+            low = at.astype(np.int64)
+            high = np.minimum(low + 1, size - 1)
+            part = at - low
+            cell = of[:, None], np.arange(bins)
+            weights[(*cell, low)] += (1 - part) * inside
+            weights[(*cell, high)] += part * inside
+            first[of] = np.minimum(first[of], low[:, 0])
+            last[of] = np.maximum(last[of], high[:, -1] + 1)
+        weights /= within[:, None, None]
+        for begin, end, of_region in zip(np.minimum(first, last).tolist(), last.tolist(), weights):
+            yield slice(begin, end), of_region[:, begin:end]
 
 
-class RoIAlign(Regions):
+class RoIAlign(UprightRegions):
     """Features of regions: each is cut into pooled_h x pooled_w bins, a bin is the mean of samples in it.
 
     A sample is interpolated between the four elements around it; one more than an element outside counts as 0. Raises
-    ValueError for regions of other than 4 or 5 numbers, and of no image. Caffe2: operators/roi_align_op.
+    ValueError for regions of other than 4 or 5 numbers, of no image, and of negative size when `aligned`. Caffe2:
+    operators/roi_align_op.
     """
 
     contract = "X: float, RoIs: X[R, ?] -> Y: X[?]"
@@ -97,7 +122,9 @@ class RoIAlign(Regions):
     def run_cpu(self, X: np.ndarray, rois: np.ndarray) -> Any:
         Y = self.out(0, self.infer(X, rois).shape, X.dtype)
         for y, (image, (rows, down), (columns, across)) in zip(Y, self.parts(X, rois)):
-            if self.channels_last:
+            if not down.size or not across.size:
+                y[...] = np.nan  # the mean of no samples
+            elif self.channels_last:
                 part = X[image, rows, columns]
                 lines = (down @ part.reshape(len(part), -1)).reshape(len(down), *part.shape[1:])
                 np.matmul(across, lines, out=y)
@@ -106,7 +133,7 @@ class RoIAlign(Regions):
         return Y
 
 
-class RoIAlignGradient(Regions):
+class RoIAlignGradient(UprightRegions):
     """Gradient of RoIAlign: each bin gives its gradient to the elements around its samples.
 
     Raises ValueError where shapes do not fit. Caffe2: operators/roi_align_gradient_op.

@@ -32,6 +32,8 @@ class BooleanMask(Operator):
         indices = np.flatnonzero(mask)
         return data[indices], indices
 
+    run_cuda = run_cpu
+
 
 class BooleanMaskGradient(Operator):
     """The gradient of BooleanMask: the rows of dmasked_data where they were taken from, 0 elsewhere.
@@ -49,8 +51,10 @@ class BooleanMaskGradient(Operator):
             raise ValueError(f"dmasked_data: has {len(dy)} rows, mask has {wanted} true elements")
         dx = self.out(0, (len(mask), *dy.shape[1:]), dy.dtype)
         dx[...] = 0
-        dx[mask] = dy
+        dx[np.flatnonzero(mask)] = dy
         return dx
+
+    run_cuda = run_cpu
 
 
 class BooleanMaskLengths(Operator):
@@ -67,6 +71,19 @@ class BooleanMaskLengths(Operator):
         offsets = offsets_of(checked_lengths(lengths, len(mask), "mask"))
         kept = offsets_of(mask)[offsets]
         return np.subtract(kept[1:], kept[:-1], out=self.out(0, lengths.shape, lengths.dtype), casting="unsafe")
+
+    def run_cuda(self, lengths: Any, mask: Any) -> Any:
+        import cupy
+
+        from caffe2ops.ops.segment import lengths_cuda
+
+        offsets, bad = lengths_cuda.offsets_of(lengths, len(mask))
+        if int(bad[0]):
+            lengths_cuda.on_host(lambda host: checked_lengths(host, len(mask), "mask"), lengths)
+        kept, _ = lengths_cuda.offsets_of(mask, None)
+        found = kept[offsets]
+        out = self.out(0, lengths.shape, lengths.dtype)
+        return cupy.subtract(found[1:], found[:-1], out=out, casting="unsafe")
 
 
 class BooleanUnmask(Operator):
@@ -92,20 +109,23 @@ class BooleanUnmask(Operator):
     def run_cpu(self, first: np.ndarray, values: np.ndarray, *more: np.ndarray) -> Any:
         masks, pieces = (first, *more[::2]), (values, *more[1::2])
         out = self.out(0, first.shape, values.dtype)
-        free = np.ones(len(first), bool)
+        free = np.ones_like(first)
         for i, (mask, piece) in enumerate(zip(masks, pieces)):
             if mask.dtype != np.bool_ or piece.dtype != values.dtype:
                 raise TypeError(f"pair {i}: is {mask.dtype} and {piece.dtype}, wants bool and {values.dtype}")
             if mask.shape != first.shape:
                 raise ValueError(f"mask {i}: shape is {show(mask.shape)}, wants {show(first.shape)}")
             taken = mask & free
-            if len(piece) != np.count_nonzero(taken):
-                raise ValueError(f"values {i}: has {len(piece)}, wants {np.count_nonzero(taken)}")
-            out[taken] = piece
+            wanted = int(np.count_nonzero(taken))
+            if len(piece) != wanted:
+                raise ValueError(f"values {i}: has {len(piece)}, wants {wanted}")
+            out[np.flatnonzero(taken)] = piece
             free &= ~mask
         if free.any():
             raise ValueError(f"masks: none is true at {np.flatnonzero(free)[0]}")
         return out
+
+    run_cuda = run_cpu
 
 
 class Where(Operator):
@@ -137,3 +157,5 @@ class Where(Operator):
         z = self.out(0, x.shape, x.dtype)
         z[...] = np.where(c, x, y)
         return z
+
+    run_cuda = run_cpu

@@ -64,6 +64,12 @@ class Gatherer(Indexed):
             np.take(data.reshape(-1, inner), rows.reshape(-1), axis=0, out=y.reshape(-1, inner), mode="clip")
         return y
 
+    def run_cuda(self, data: Any, indices: Any) -> Any:
+        from caffe2ops.ops.index import rows_cuda
+
+        y = self.out(0, self._y_shape(data.shape, indices.shape), data.dtype)
+        return rows_cuda.take(data, indices, self._axis(data.shape, indices.shape), self.match_outer, y)
+
 
 class Gather(Gatherer):
     """Slices of DATA along an axis, one for each of INDICES; the dims of INDICES take the place of the axis.
@@ -74,11 +80,14 @@ class Gather(Gatherer):
 
     contract = "DATA: any, INDICES: integer -> OUTPUT: DATA[?]"
     docs = {"DATA": "a tensor of at least one dimension", "INDICES": "any shape", "OUTPUT": "the slices"}
+    dense_gradient: bool = Arg(False, doc="whether the gradient along axis 0 is dense")
 
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
         if g.def_.args.get("axis", 0):
             return [g.op("BatchGatherGradient", (g.I(0), g.I(1), g.GO(0)), (g.GI(0),))]
+        if g.def_.args.get("dense_gradient", 0):
+            return [g.op("SparseToDense", (g.I(1), g.GO(0), g.I(0)), (g.GI(0),))]
         g.set_sparse(0, g.I(1), g.GO(0))
         return []
 
@@ -106,10 +115,20 @@ class BatchGatherGradient(Indexed):
     }
     axis: int = Arg(1, doc="the axis that INDICES counts along")
 
-    def run_cpu(self, data: np.ndarray, indices: np.ndarray, dy: np.ndarray) -> Any:
+    def _check(self, data: Any, indices: Any, dy: Any) -> None:
         wanted = self._y_shape(data.shape, indices.shape)
         if dy.shape != wanted:
             raise ValueError(f"dOUTPUT: shape is {show(dy.shape)}, wants {show(wanted)}")
+
+    def run_cuda(self, data: Any, indices: Any, dy: Any) -> Any:
+        from caffe2ops.ops.index import rows_cuda
+
+        self._check(data, indices, dy)
+        dx = self.out(0, data.shape, data.dtype)
+        return rows_cuda.add_slices(dy, indices, self._axis(data.shape, indices.shape), self.match_outer, dx)
+
+    def run_cpu(self, data: np.ndarray, indices: np.ndarray, dy: np.ndarray) -> Any:
+        self._check(data, indices, dy)
         rows = self._rows(data.shape, indices)
         dx = self.out(0, data.shape, data.dtype)
         dx[...] = 0

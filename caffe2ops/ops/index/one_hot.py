@@ -37,8 +37,14 @@ class OneHot(Operator):
         columns = checked_indices(indices, width, "indices", "index_size_tensor")
         out = self.out(0, (len(indices), width), np.float32)
         out[...] = 0
-        out[np.arange(len(columns)), columns] = 1
+        out.reshape(-1)[np.arange(len(columns)) * width + columns] = 1
         return out
+
+    def run_cuda(self, indices: Any, count: Any) -> Any:
+        from caffe2ops.ops.index import one_hot_cuda
+
+        width = _index_size(count)
+        return one_hot_cuda.one_hot(indices, width, self.out(0, (len(indices), width), np.float32))
 
 
 class SegmentOneHot(Operator):
@@ -69,6 +75,12 @@ class SegmentOneHot(Operator):
         out[rows, columns] = 1
         return out
 
+    def run_cuda(self, lengths: Any, indices: Any, count: Any) -> Any:
+        from caffe2ops.ops.index import one_hot_cuda
+
+        width = _index_size(count)
+        return one_hot_cuda.segment_one_hot(lengths, indices, width, self.out(0, (len(lengths), width), np.float32))
+
 
 class BatchOneHot(Operator):
     """For each column d of data, whether it equals each of its values: lengths[d] of `values` belong to it.
@@ -93,15 +105,28 @@ class BatchOneHot(Operator):
         out = self.out(0, (len(data), values.size), data.dtype)
         return np.equal(columns, values.reshape(-1), out=out, casting="unsafe")
 
+    def run_cuda(self, data: Any, lengths: Any, values: Any) -> Any:
+        from caffe2ops.ops.index import one_hot_cuda
+
+        columns = _width(data, lengths)
+        out = self.out(0, (len(data), values.size), data.dtype)
+        return one_hot_cuda.batch_one_hot(data, columns, lengths, values, out)
+
+
+def _width(data: Any, lengths: Any) -> int:
+    """How many columns data has. Raises ValueError where there are not as many lengths."""
+    if not data.ndim:
+        raise ValueError("data: has no dimensions, wants rows")
+    width = int(as_matrix(data).shape[1])
+    if width != len(lengths):
+        raise ValueError(f"lengths: has {len(lengths)} elements, data has {width} columns")
+    return width
+
 
 def _columns(data: np.ndarray, lengths: np.ndarray, total: int, of: str) -> np.ndarray:
     """Column d of data as often as lengths[d] says."""
-    if not data.ndim:
-        raise ValueError("data: has no dimensions, wants rows")
-    matrix = as_matrix(data)
-    if matrix.shape[1] != len(lengths):
-        raise ValueError(f"lengths: has {len(lengths)} elements, data has {matrix.shape[1]} columns")
-    return np.repeat(matrix, checked_lengths(lengths, total, of), axis=1)
+    _width(data, lengths)
+    return np.repeat(as_matrix(data), checked_lengths(lengths, total, of), axis=1)
 
 
 class BatchBucketOneHot(Operator):
@@ -123,15 +148,27 @@ class BatchBucketOneHot(Operator):
     def infer(self, data: TensorSpec, lengths: TensorSpec, boundaries: TensorSpec) -> TensorSpec:
         return TensorSpec((data.shape[0], boundaries.shape[0] + lengths.shape[0]), data.dtype)
 
-    def run_cpu(self, data: np.ndarray, lengths: np.ndarray, boundaries: np.ndarray) -> Any:
+    @staticmethod
+    def _check(lengths: np.ndarray, boundaries: np.ndarray) -> None:
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"lengths: has {lengths.min()}, wants 1 or more")
-        columns = _columns(data, lengths, len(boundaries), "boundaries")
-        offsets = offsets_of(lengths)
+        checked_lengths(lengths, len(boundaries), "boundaries")
         falls = np.flatnonzero(np.diff(boundaries) < 0) + 1
-        bad = falls[~np.isin(falls, offsets)]
+        bad = falls[~np.isin(falls, offsets_of(lengths))]
         if bad.size:
             raise ValueError(f"boundaries: {boundaries[bad[0]]} comes after {boundaries[bad[0] - 1]}, wants ascending")
+
+    def run_cuda(self, data: Any, lengths: Any, boundaries: Any) -> Any:
+        from caffe2ops.ops.index import one_hot_cuda
+
+        columns = _width(data, lengths)
+        out = self.out(0, (len(data), len(boundaries) + len(lengths)), data.dtype)
+        return one_hot_cuda.bucket_one_hot(data, columns, lengths, boundaries, out, self._check)
+
+    def run_cpu(self, data: np.ndarray, lengths: np.ndarray, boundaries: np.ndarray) -> Any:
+        self._check(lengths, boundaries)
+        columns = _columns(data, lengths, len(boundaries), "boundaries")
+        offsets = offsets_of(lengths)
         out = self.out(0, (len(data), len(boundaries) + len(lengths)), data.dtype)
         out[...] = 0
         if not lengths.size or not len(data):

@@ -72,11 +72,25 @@ class ScatterWeightedSum(Operator):
             add_rows(target, rows, x if w == 1 else x * data.dtype.type(w))
         return data
 
+    def run_cuda(self, data: Any, weight: Any, indices: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.index import scatter_cuda
 
-def _number(name: str, weight: np.ndarray) -> float:
+        if not data.ndim:
+            raise ValueError("X_0: has no dimensions, wants rows")
+        terms = []
+        for i, (x, w) in enumerate(self._pairs((weight, indices, *rest)), 1):
+            terms.append((_slices(f"X_{i}", x, data, indices.size), _one(f"Weight_{i}", w)))
+        return scatter_cuda.weighted_sum(data, _one("Weight_0", weight), indices, terms)
+
+
+def _one(name: str, weight: Any) -> Any:
     if weight.size != 1:
         raise ValueError(f"{name}: has {weight.size} elements, wants 1")
-    return float(weight.reshape(-1)[0])
+    return weight
+
+
+def _number(name: str, weight: np.ndarray) -> float:
+    return float(_one(name, weight).reshape(-1)[0])
 
 
 class ScatterAssign(Operator):
@@ -99,3 +113,8 @@ class ScatterAssign(Operator):
         if source.size:
             data.reshape(len(data), -1)[rows] = source
         return data
+
+    def run_cuda(self, data: Any, indices: Any, slices: Any) -> Any:
+        from caffe2ops.ops.index import scatter_cuda
+
+        return scatter_cuda.assign(data, indices, _slices("SLICES", slices, data, indices.size))

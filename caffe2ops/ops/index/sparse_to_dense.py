@@ -95,8 +95,8 @@ class SparseToDenseMask(Masked):
 
     Without lengths there is one row, and the output no dim for it. Of an id that a row has several times the last
     value counts. Rows with a negative id are counted over all runs: ValueError at `max_skipped_indices` of them.
-    Raises ValueError where lengths don't add up (Caffe2 drops the rest or reads beyond) and for presence_mask without
-    `return_presence_mask` (Caffe2 leaves it unwritten). Caffe2: operators/sparse_to_dense_mask_op.
+    Raises ValueError where lengths don't add up (Caffe2 drops the rest or reads beyond) and for `return_presence_mask`
+    without a second output. Caffe2: operators/sparse_to_dense_mask_op.
     """
 
     contract = (
@@ -112,7 +112,7 @@ class SparseToDenseMask(Masked):
         "presence_mask": "[N, M] or [M]: which of them were there",
     }
     gradient = "SparseToDenseMaskGradient(indices, doutput, lengths?) -> dvalues"
-    return_presence_mask: bool = Arg(False, doc="whether there is a second output")
+    return_presence_mask: bool = Arg(False, doc="whether there must be a second output; it is written in any case")
     max_skipped_indices: int = Arg(50, doc="how many rows with negative ids are too many")
     _skipped: int = 0
 
@@ -129,8 +129,8 @@ class SparseToDenseMask(Masked):
     def run_cpu(
         self, indices: np.ndarray, values: np.ndarray, default: np.ndarray, lengths: np.ndarray | None = None
     ) -> Any:
-        if self.return_presence_mask != (self.n_outputs == 2):
-            raise ValueError(f"return_presence_mask = {int(self.return_presence_mask)}, but outputs: {self.n_outputs}")
+        if self.return_presence_mask and self.n_outputs == 1:
+            raise ValueError("return_presence_mask = 1, but outputs: 1")
         rows, count = _rows_of(indices, lengths)
         taken, cells = self._cells(indices, rows, count)
         self._count_skipped(indices, rows, count)
@@ -139,7 +139,7 @@ class SparseToDenseMask(Masked):
         out[...] = default
         if out.size:
             out.reshape(count * len(self.mask), *default.shape)[cells] = values[taken]
-        if not self.return_presence_mask:
+        if self.n_outputs == 1:
             return out
         present = self.out(1, cells_shape, np.bool_)
         present[...] = False

@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
+from caffe2ops.ops.shape.axes import known
 
 
 class Unique(Operator):
@@ -22,7 +23,9 @@ class Unique(Operator):
     gradient = FORBIDDEN
 
     def infer(self, indices: TensorSpec) -> tuple[TensorSpec, ...]:
-        return TensorSpec((UNKNOWN,), indices.dtype), TensorSpec(indices.shape, np.int32)
+        (size,) = indices.shape
+        found = size if known(size) and size < 2 else UNKNOWN  # one element cannot stand twice
+        return TensorSpec((found,), indices.dtype), TensorSpec((size,), np.int32)
 
     def run_cpu(self, indices: np.ndarray) -> Any:
         if self.n_outputs == 1:

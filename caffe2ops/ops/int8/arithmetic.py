@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from caffe2ops.qtensor import QTensor
 
 F = np.float32
 LEAST, MOST = 0, 255
+T = TypeVar("T", bound=Operator)
 
 
 class Int8(Operator):
@@ -34,6 +35,12 @@ class Int8(Operator):
             raise ValueError(
                 f"Y_scale = {self.Y_scale:.9g}, Y_zero_point = {self.Y_zero_point}: wants {scale:.9g} and {zero_point}"
             )
+
+
+def of_floats(op: Operator, cls: type[T]) -> T:
+    """The operator of floats that does what a quantised one does, with the same arguments."""
+    args = {name: value for name, value in op.op_def.args.items() if name in cls.arg_specs}
+    return cls(op.op_def.replace(type=cls.type, engine="", args=args), op.workspace)
 
 
 def quantised(name: str, value: Any, dtype: Any = np.uint8) -> QTensor:
@@ -72,8 +79,20 @@ def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
 def requantised(sums: np.ndarray, scale: np.float32) -> np.ndarray:
     """sums * scale, scale below 1: a product of 31 bits behind the point, rounded, then shifted."""
     mantissa, exponent = _parts(scale)
-    product = (sums * (mantissa << 7) + (1 << 30)) >> 31
-    return _shifted(product, -1 - exponent)
+    return _scaled(sums, mantissa << 7, -1 - exponent)
+
+
+def multiplied(sums: np.ndarray, scale: float, what: str) -> np.ndarray:
+    """sums * scale as `requantised`, the scale a double of 31 bits. Raises ValueError where it is not below 1."""
+    if not 0 <= scale < 1:
+        raise ValueError(f"Y_scale: makes {what} = {scale:.9g}, wants less than 1")
+    part, exponent = np.frexp(scale)
+    return _scaled(sums, round(part * 2**31), -int(exponent))
+
+
+def _scaled(sums: np.ndarray, mantissa: int, shift: int) -> np.ndarray:
+    """sums * mantissa / 2^31 / 2^shift, rounded after each division."""
+    return _shifted((sums * mantissa + (1 << 30)) >> 31, shift)
 
 
 def averaged(sums: np.ndarray, scale: np.float32) -> np.ndarray:

@@ -5,20 +5,21 @@ Sums of products of bytes are exact in float32 up to 258 products, in float64 ev
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from caffe2ops.operator import row
-from caffe2ops.ops.conv.conv import Convolution
+from caffe2ops.ops.conv.conv import Conv, Convolution
 from caffe2ops.ops.conv.conv_transpose import TransposedConvolution
 from caffe2ops.ops.conv.geometry import Image, grouped, stacked
-from caffe2ops.ops.int8.arithmetic import F, Int8, clamped, quantised, ratio, requantised
-from caffe2ops.ops.linalg.dot_product import as_rows
+from caffe2ops.ops.int8.arithmetic import F, Int8, clamped, of_floats, quantised, ratio, requantised
 from caffe2ops.qtensor import QTensor
 
 EXACT = (1 << 24) // (255 * 255)  # products of bytes that float32 adds up exactly
+BLOCK = 8192  # elements scaled at a time: they stay in the cache
 DOCS = {
     "X": "quantised images [N, H, W, C]",
     "filter": "quantised weights [M, kernel..., C / group]",
@@ -31,24 +32,40 @@ class Product(Int8):
     """Base of the operators that multiply with weights; with `relu` values below 0 become 0."""
 
     relu: ClassVar[bool] = False
+    _kept: tuple[Any, Any] = (None, None)  # weights, and what `elements` says of them
+
+    def elements(self, weights: QTensor, products: int) -> np.ndarray:
+        """`centred` weights, kept from run to run."""
+        if self._kept[0] is not weights:
+            self._kept = weights, centred(weights, products)
+        kept: np.ndarray = self._kept[1]
+        return kept
 
     def scaled(self, sums: np.ndarray, x: QTensor, weights: QTensor, bias: Any, name: str) -> QTensor:
         """The output of sums of products [..., M]."""
-        whole = sums.astype(np.int64)
-        if bias is not None:
-            offsets = quantised(name, bias, np.int32).data
-            if offsets.shape != sums.shape[-1:]:
-                raise ValueError(f"{name}: shape is {list(offsets.shape)}, wants [{sums.shape[-1]}]")
-            whole += offsets
+        offsets = np.zeros(sums.shape[-1], np.int32) if bias is None else quantised(name, bias, np.int32).data
+        if offsets.shape != sums.shape[-1:]:
+            raise ValueError(f"{name}: shape is {list(offsets.shape)}, wants [{sums.shape[-1]}]")
         scale = F(x.scale) * F(weights.scale) / F(self.Y_scale)
         by = ratio(scale, 2.0**-32, 1.0, "scale of X * scale of the weights / Y_scale")
-        return self.made(clamped(requantised(whole, by), self.Y_zero_point, self.relu))
+        y = np.empty(sums.shape, np.uint8)
+        rows, out = (of.reshape(prod(sums.shape[:-1]), len(offsets)) for of in (sums, y))
+        step = max(1, BLOCK // max(len(offsets), 1))
+        for first in range(0, len(rows), step):
+            whole = rows[first : first + step].astype(np.int64)
+            whole += offsets
+            out[first : first + step] = clamped(requantised(whole, by), self.Y_zero_point, self.relu)
+        return self.made(y)
 
 
 def centred(x: QTensor, products: int) -> np.ndarray:
     """The elements less the zero point, in a dtype in which so many products add up exactly."""
-    dtype = np.float32 if products <= EXACT else np.float64
-    return np.subtract(x.data, x.zero_point, dtype=dtype)
+    return np.subtract(x.data, x.zero_point, dtype=exact_dtype(products))
+
+
+def exact_dtype(products: int) -> Any:
+    """A dtype in which so many products of bytes add up exactly."""
+    return np.float32 if products <= EXACT else np.float64
 
 
 def wants_channels_last(op: Image) -> None:
@@ -56,20 +73,29 @@ def wants_channels_last(op: Image) -> None:
         raise ValueError(f"order = {op.order!r}, wants 'NHWC'")
 
 
-class Int8Convolution(Product, Convolution):
+class ExactConvolution(Convolution):
+    """Base of convolutions of bytes."""
+
+    @cached_property
+    def real(self) -> Conv:
+        return of_floats(self, Conv)
+
+    def sums(self, x: np.ndarray, filter: np.ndarray) -> np.ndarray:
+        """Sums of products of elements less their zero points, both in a dtype in which they are exact."""
+        sums = np.empty(self.outputs_of(x, filter), x.dtype)
+        self.real.bind((x, filter), (sums,))()
+        return sums
+
+
+class Int8Convolution(Product, ExactConvolution):
     """Base of the convolutions."""
 
     def run_cpu(self, X: Any, filter: Any, bias: Any = None) -> QTensor:
         wants_channels_last(self)
         X, filter = quantised("X", X), quantised("filter", filter)
-        shape = self.outputs_of(X, filter)
+        self.outputs_of(X, filter)
         depth = prod(filter.shape[1:])
-        x, W = centred(X, depth), stacked(centred(filter, depth), self.group)
-        sums = np.empty(shape, x.dtype)
-        outs = grouped(sums, self.group, True)
-        for images, positions, matrix in self.columns(x).matrices(x):
-            np.matmul(W, matrix, out=outs[images][..., positions])
-        return self.scaled(sums, X, filter, bias, "bias")
+        return self.scaled(self.sums(centred(X, depth), self.elements(filter, depth)), X, filter, bias, "bias")
 
 
 for _relu in (False, True):
@@ -100,7 +126,7 @@ class Int8ConvTranspose(Product, TransposedConvolution):
         X, filter = quantised("X", X), quantised("filter", filter)
         shape = self.outputs_of(X, filter)
         depth = X.shape[-1] * prod(filter.shape[1:-1])  # all that can meet in an element of the output
-        x, W = centred(X, depth), stacked(centred(filter, depth), self.group).transpose(0, 2, 1)
+        x, W = centred(X, depth), stacked(self.elements(filter, depth), self.group).transpose(0, 2, 1)
         sums = np.empty(shape, x.dtype)
         self.columns(x, shape).spread(W, grouped(x, self.group, True), sums)
         return self.scaled(sums, X, filter, bias, "bias")
@@ -126,7 +152,8 @@ class Int8FC(Product):
         if qparam is not None:
             raise ValueError("Qparam: is given, Y_scale and Y_zero_point are wanted as arguments")
         X, W = quantised("X", X), quantised("W", W)
-        x, w = (as_rows(centred(of, prod(W.shape[1:]))) for of in (X, W))
-        if x.shape[1] != w.shape[1]:
-            raise ValueError(f"X: has {x.shape[1]} columns, W {w.shape[1]}")
+        depth = prod(W.shape[1:])
+        if prod(X.shape[1:]) != depth:
+            raise ValueError(f"X: has {prod(X.shape[1:])} columns, W {depth}")
+        x, w = (of.reshape(len(of), depth) for of in (centred(X, depth), self.elements(W, depth)))
         return self.scaled(x @ w.T, X, W, b, "b")

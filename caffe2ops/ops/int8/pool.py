@@ -14,14 +14,11 @@ from caffe2ops.ops.pool.pooling import Pooling
 from caffe2ops.qtensor import QTensor
 
 
-class Int8Pooling(Int8, Pooling):
-    """Base; with `relu` values below 0 become 0."""
-
-    relu: ClassVar[bool] = False
+class ExactPooling(Pooling):
+    """Base of poolings of bytes."""
 
     def reduced(self, X: np.ndarray) -> np.ndarray:
         """Sums or maxima over all windows of float images; the padding is left out."""
-        wants_channels_last(self)
         Y = np.empty(self.shape_of(X), X.dtype)
         separable = self.separable(X)
         for block, out in separable.blocks(self.flat(X), self.flat(Y)):
@@ -29,11 +26,21 @@ class Int8Pooling(Int8, Pooling):
         return Y
 
 
+class Int8Pooling(Int8, ExactPooling):
+    """Base; with `relu` values below 0 become 0."""
+
+    relu: ClassVar[bool] = False
+
+    def images(self, X: Any) -> QTensor:
+        wants_channels_last(self)
+        return quantised("X", X)
+
+
 class Average(Int8Pooling):
     """Base: the padding counts as 0."""
 
     def run_cpu(self, X: Any) -> QTensor:
-        X = quantised("X", X)
+        X = self.images(X)
         sums = self.reduced(np.subtract(X.data, X.zero_point, dtype=np.float32))
         area = prod(w.kernel for w in self.windows(X.shape[1:-1]))
         by = ratio(F(X.scale) / (F(self.Y_scale) * F(area)), 2.0**-32, 2.0**8, "scale of X / (Y_scale * window)")
@@ -46,7 +53,7 @@ class Max(Int8Pooling):
     ufunc = np.maximum
 
     def run_cpu(self, X: Any) -> QTensor:
-        X = quantised("X", X)
+        X = self.images(X)
         greatest = self.reduced(X.data.astype(np.float32))
         return self.like(X, np.maximum(greatest, X.zero_point if self.relu else 0).astype(np.uint8))
 

@@ -70,6 +70,16 @@ class FC(FullyConnected):
         self.bind((x, w, b), (y,))()
         return y
 
+    def run_cuda(self, x: Any, w: Any, b: Any) -> Any:
+        import cupy
+
+        y = self.out(0, self._y_shape(x.shape, w.shape, b.shape), x.dtype)
+        m, n, k = self._sizes(x.shape, w.shape)
+        matrix = y.reshape(m, n)
+        cupy.matmul(x.reshape(m, k), w.reshape(k, n) if self.transposed else w.reshape(n, k).T, out=matrix)
+        cupy.add(matrix, b, out=matrix)
+        return y
+
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], Any]:
         (x, w, b), y = inputs, outputs[0]
         m, n, k = self._sizes(x.shape, w.shape)
@@ -127,12 +137,22 @@ class FCGradient(FullyConnected):
         x2, dy2 = x.reshape(m, k), dy.reshape(m, n)
         left, right = (x2, dy2) if self.transposed else (dy2, x2)
         np.matmul(left.T, right, out=dw.reshape(left.shape[1], right.shape[1]))
-        np.add.reduce(dy2, axis=0, out=db)
+        _add_rows(dy2, db)
         if self.n_outputs == 2:
             return dw, db
         dx = self.out(2, x.shape, x.dtype)
         np.matmul(dy2, w.reshape(k, n).T if self.transposed else w.reshape(n, k), out=dx.reshape(m, k))
         return dw, db, dx
+
+    run_cuda = run_cpu
+
+
+def _add_rows(rows: Any, total: Any) -> None:
+    """The sum of all rows, on either device."""
+    if isinstance(rows, np.ndarray) and type(rows) is np.ndarray:
+        np.add.reduce(rows, axis=0, out=total)
+    else:
+        SUM(rows, total, axes=(0,))
 
 
 class FCTransposed(FC):

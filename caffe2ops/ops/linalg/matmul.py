@@ -80,6 +80,8 @@ class MatMul(Operator):
         y2 = y.reshape(m, n)
         return lambda: np.matmul(a2, b2, out=y2)
 
+    run_cuda = run_cpu
+
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
         args: Mapping[str, Any] = g.def_.args
@@ -179,6 +181,8 @@ class BatchMatMul(Operator):
         if a.ndim == b.ndim == 1:
             y = y.reshape(())
         return lambda: np.matmul(a, b, out=y)
+
+    run_cuda = run_cpu
 
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:

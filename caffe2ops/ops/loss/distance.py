@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.cuda import Elementwise
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Operator
-from caffe2ops.ops.linalg.dot_product import as_rows
+from caffe2ops.ops.linalg.dot_product import as_rows, spread_rows
 from caffe2ops.ops.shape.axes import wants_same
+
+
+_FLOATS = ("float32", "float64")
+_HALF_SQUARE = Elementwise("(X - Y) * (X - Y) * T(0.5)", "X Y", "Z", dtypes=_FLOATS, name="half_squared_difference")
+_BACK = Elementwise("dX = (X - Y) * dZ; dY = -dX;", "X Y dZ", "dX dY", dtypes=_FLOATS, name="squared_l2_back")
 
 
 class SquaredL2Distance(Operator):
@@ -36,6 +42,12 @@ class SquaredL2Distance(Operator):
         z = np.einsum("nd,nd->n", difference, difference, out=self.out(0, x.shape[:1] or (1,), x.dtype))
         return np.multiply(z, 0.5, out=z)
 
+    def run_cuda(self, x: Any, y: Any) -> Any:
+        from caffe2ops.ops.reduce.sums_cuda import sum_of
+
+        wants_same("X", x.shape, "Y", y.shape)
+        return sum_of(_HALF_SQUARE, x, y, out=self.out(0, x.shape[:1] or (1,), x.dtype))
+
 
 class SquaredL2DistanceGradient(Operator):
     """The gradients of SquaredL2Distance: dX[i] = (X[i] - Y[i]) dZ[i] and dY = -dX."""
@@ -44,9 +56,11 @@ class SquaredL2DistanceGradient(Operator):
     docs = {"X": "input of SquaredL2Distance", "Y": "the other input", "dZ": "gradient of Z"}
 
     def run_cpu(self, x: np.ndarray, y: np.ndarray, dz: np.ndarray) -> Any:
-        wants_same("X", x.shape, "Y", y.shape)
-        if len(dz) != (x.shape[0] if x.ndim else 1):
-            raise ValueError(f"dZ: has {len(dz)} elements, X has {x.shape[0] if x.ndim else 1} rows")
+        rows = spread_rows(x, y, dz)
         dx = np.subtract(x, y, out=self.out(0, x.shape, x.dtype))
-        np.multiply(dx, dz.reshape(-1, *(1,) * (x.ndim - 1)) if x.ndim else dz[0], out=dx)
+        np.multiply(dx, rows, out=dx)
         return dx, np.negative(dx, out=self.out(1, x.shape, x.dtype))
+
+    def run_cuda(self, x: Any, y: Any, dz: Any) -> Any:
+        outs = self.out(0, x.shape, x.dtype), self.out(1, x.shape, x.dtype)
+        return _BACK(x, y, spread_rows(x, y, dz), out=outs)

@@ -11,7 +11,7 @@ from caffe2ops.gradient_rules import GradientMaker
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Operator
 from caffe2ops.ops.linalg.dot_product import as_rows
-from caffe2ops.ops.shape.axes import differ, known, show, wants_same
+from caffe2ops.ops.shape.axes import show, wants_same
 
 SMALLEST = 1e-12  # squared norms below it count as it; differences up to it have no sign
 DOCS = {"X": "[N, ...], or a number", "Y": "a tensor like X", "Z": "[N]", "dZ": "gradient of Z"}
@@ -101,16 +101,20 @@ class L1DistanceGradient(OfRowsGradient):
 
 
 class Padded(Operator):
-    """Base: the narrower of two matrices made as wide as the other, with pad_value or by repeating it."""
+    """Base: rows of two widths, the narrower ones filled up with pad_value or repeated."""
 
     pad_value: float = Arg(0.0, doc="what the narrower one is filled up with")
     replicate: bool = Arg(False, doc="whether it is repeated instead; the widths must be multiples then")
 
-    def wants(self, x: tuple[Any, ...], y: tuple[Any, ...]) -> None:
-        if len(x) != 2 or len(y) != 2 or differ(x[0], y[0]):
-            raise ValueError(f"Y: shape is {show(y)}, wants as many rows as X, {show(x)}")
-        if self.replicate and known(x[1]) and known(y[1]) and max(x[1], y[1]) % max(min(x[1], y[1]), 1):
-            raise ValueError(f"Y: has {y[1]} columns, X {x[1]}: wants a multiple, as replicate = 1")
+    def pair(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """X and Y as matrices. Raises ValueError where they do not go together."""
+        if x.ndim != y.ndim or x.shape[:1] != y.shape[:1]:
+            raise ValueError(f"Y: shape is {show(y.shape)}, wants as many dims and rows as X, {show(x.shape)}")
+        a, b = as_rows(x), as_rows(y)
+        narrow, wide = sorted((a.shape[1], b.shape[1]))
+        if self.replicate and wide % max(narrow, 1):
+            raise ValueError(f"Y: has {b.shape[1]} columns, X {a.shape[1]}: wants a multiple, as replicate = 1")
+        return a, b
 
     def widened(self, rows: np.ndarray, width: int) -> np.ndarray:
         if rows.shape[1] == width:
@@ -122,13 +126,14 @@ class Padded(Operator):
 
 
 class DotProductWithPadding(Padded):
-    """Z[i] = X[i] . Y[i] of matrices of two widths, the narrower one filled up with pad_value or repeated.
+    """Z[i] = X[i] . Y[i] of rows of two widths, the narrower ones filled up with pad_value or repeated.
 
-    Caffe2: operators/distance_op.
+    All dims but the first make up the width. Raises ValueError for other ranks or numbers of rows, and for widths that
+    do not divide each other where replicate is set. Caffe2: operators/distance_op.
     """
 
-    contract = "X: float[N, D], Y: X[N, E] -> Z: X[N]"
-    docs = {"X": "[N, D]", "Y": "[N, E]", "Z": "the products"}
+    contract = "X: float, Y: X -> Z: X[?]"
+    docs = {"X": "[N, ...], or a number", "Y": "as many dims and rows", "Z": "[N]: the products"}
 
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
@@ -136,28 +141,34 @@ class DotProductWithPadding(Padded):
         inputs = [g.I(0), g.I(1), g.GO(0)]
         return [g.op("DotProductWithPaddingGradient", inputs, [g.GI(0), g.GI(1)], **args)]
 
+    def infer(self, x: TensorSpec, y: TensorSpec) -> TensorSpec:
+        return TensorSpec(x.shape[:1] or (1,), x.dtype)
+
     def run_cpu(self, x: np.ndarray, y: np.ndarray) -> Any:
-        self.wants(x.shape, y.shape)
-        width = max(x.shape[1], y.shape[1])
-        pair = self.widened(x, width), self.widened(y, width)
-        return np.einsum("nd,nd->n", *pair, out=self.out(0, x.shape[:1], x.dtype))
+        a, b = self.pair(x, y)
+        width = max(a.shape[1], b.shape[1])
+        return np.einsum(
+            "nd,nd->n", self.widened(a, width), self.widened(b, width), out=self.out(0, (len(a),), x.dtype)
+        )
 
 
 class DotProductWithPaddingGradient(Padded):
     """The gradients of DotProductWithPadding: dX = dZ Y, cut or added up to the width of X, and dY likewise."""
 
-    contract = "X: float[N, D], Y: X[N, E], dZ: X[N] -> dX: X[N, D], dY: X[N, E]"
+    contract = "X: float, Y: X, dZ: X[N] -> dX: X, dY: Y"
     docs = {"X": "input of DotProductWithPadding", "Y": "the other input", "dZ": "gradient of Z"}
 
     def run_cpu(self, x: np.ndarray, y: np.ndarray, dz: np.ndarray) -> Any:
-        self.wants(x.shape, y.shape)
-        width = max(x.shape[1], y.shape[1])
+        a, b = self.pair(x, y)
+        if len(dz) != len(a):
+            raise ValueError(f"dZ: has {len(dz)} elements, X has {len(a)} rows")
+        width = max(a.shape[1], b.shape[1])
         found = []
-        for i, (of, other) in enumerate(((x, y), (y, x))):
+        for i, (given, of, other) in enumerate(((x, a, b), (y, b, a))):
             gradient = dz[:, None] * self.widened(other, width)
-            out = self.out(i, of.shape, of.dtype)
             if self.replicate and of.size:
                 gradient = gradient.reshape(len(of), width // of.shape[1], of.shape[1]).sum(axis=1)
-            out[...] = gradient[:, : of.shape[1]]
+            out = self.out(i, given.shape, given.dtype)
+            out[...] = gradient[:, : of.shape[1]].reshape(given.shape)
             found.append(out)
         return found

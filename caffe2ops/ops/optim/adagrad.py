@@ -75,10 +75,17 @@ class SparseAdagrad(Optimizer):
         flat, rows = sparse_rows(param, indices, grad)
         rate = one("lr", lr)
         for index, at in rounds(flat):
-            old = param[index]
+            old = param.take(index, axis=0)
             g = rows[at] + F(self.weight_decay) * old if self.weight_decay else rows[at]
-            moment[index] += g * g
-            param[index] = old + rate * g / (np.sqrt(moment[index]) + F(self.epsilon))
+            squares = g * g
+            squares += moment.take(index, axis=0)
+            moment[index] = squares
+            np.sqrt(squares, out=squares)
+            squares += F(self.epsilon)
+            step = rate * g
+            step /= squares
+            old += step
+            param[index] = old
         return param, moment
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caffe2ops.operator import Arg, Array
+from caffe2ops.ops.index.rows import checked_indices
 from caffe2ops.ops.optim.adam import power, step_of
 from caffe2ops.ops.optim.rows import F, Optimizer, one, rounds, sparse_rows
 
@@ -111,16 +112,16 @@ class WeightScale(Optimizer):
 class RowWiseCounter(Optimizer):
     """How often rows were updated, old times counting less: counter' = 1 + counter 2^(-steps since then / halflife).
 
-    In place; without counter_halflife > 0 nothing changes. Raises IndexError for an index that is no row. Caffe2:
-    sgd/rowwise_counter.
+    In place; without counter_halflife > 0 nothing changes. Raises IndexError for an index that is no row, ValueError
+    where prev_iter and update_counter have not equally many elements. Caffe2: sgd/rowwise_counter.
     """
 
     contract = (
-        "prev_iter: int64[R], update_counter: float64[R], indices: integer, iter: int64 "
+        "prev_iter: int64, update_counter: float64, indices: integer, iter: int64 "
         "-> output_prev_iter: prev_iter, output_update_counter: update_counter"
     )
     docs = {
-        "prev_iter": "the step in which each row was updated last",
+        "prev_iter": "the step in which each row was updated last, one element a row in any shape",
         "update_counter": "how often each was",
         "indices": "rows that are updated",
         "iter": "the step, one element",
@@ -131,13 +132,16 @@ class RowWiseCounter(Optimizer):
     counter_halflife: int = Arg(-1, doc="number of steps after which an update counts half")
 
     def run_cpu(self, before: np.ndarray, counter: np.ndarray, indices: np.ndarray, iteration: np.ndarray) -> tuple:
-        flat, _ = sparse_rows(before, indices, indices)
-        now = int(one("iter", iteration))
+        if before.size != counter.size:
+            raise ValueError(f"update_counter: has {counter.size} elements, prev_iter has {before.size}")
+        flat = checked_indices(indices.reshape(-1), before.size, "indices", "prev_iter")
+        now = one("iter", iteration)
+        last, count = before.reshape(-1), counter.reshape(-1)
         if self.counter_halflife > 0:
             for index, _ in rounds(flat):
-                steps = np.maximum(now - before[index], 0)
-                counter[index] = 1 + counter[index] * np.exp2(-steps / self.counter_halflife)
-                before[index] = now
+                steps = np.maximum(now - last[index], 0)
+                count[index] = 1 + count[index] * np.exp2(-steps / self.counter_halflife)
+                last[index] = np.maximum(last[index], now)
         return before, counter
 
 

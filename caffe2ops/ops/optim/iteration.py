@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+from typing import Any
 
 import numpy as np
 
-from caffe2ops.operator import FORBIDDEN, NO_GRADIENT, Array, Operator
+from caffe2ops.operator import NO_GRADIENT, Array, Operator
+from caffe2ops.ops.data.atomic import held_mutex
+from caffe2ops.ops.stats.counters import registry_of
 
 
 class Iter(Operator):
@@ -31,23 +33,11 @@ class Iter(Operator):
     run_cuda = run_cpu
 
 
-class CreateMutex(Operator):
-    """Makes a mutex, for operators of nets that run at the same time. Caffe2: operators/atomic_ops."""
-
-    contract = "-> mutex_ptr: blob"
-    docs = {"mutex_ptr": "the mutex"}
-    gradient = FORBIDDEN
-
-    def run_cpu(self) -> object:
-        return threading.Lock()
-
-    run_cuda = run_cpu
-
-
 class AtomicIter(Operator):
     """Adds 1 to a counter in place, holding a mutex meanwhile.
 
-    mutex: from CreateMutex; iter: int64[1] -> int64[1]. Caffe2: sgd/iter_op.
+    mutex: from CreateMutex; iter: int64[1] -> int64[1]. The workspace's registry of statistics counts the runs:
+    atomic_iter/stats/ITER/num_iter. Caffe2: sgd/iter_op.
     """
 
     contract = "mutex: blob, iter: int64 -> output_iter: int64[1]"
@@ -55,10 +45,15 @@ class AtomicIter(Operator):
     gradient = NO_GRADIENT
     inplace = inplace_enforced = ((1, 0),)
 
-    def run_cpu(self, mutex: threading.Lock, counter: Array) -> Array:
-        if not hasattr(mutex, "acquire"):
-            raise TypeError(f"mutex: holds {type(mutex).__name__}, wants what CreateMutex makes")
-        with mutex:
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.key = f"atomic_iter/stats/{self.op_def.input[1]}/num_iter"
+        self.registry = registry_of(self.workspace)
+        self.registry.add(self.key)
+
+    def run_cpu(self, mutex: Any, counter: Array) -> Array:
+        with held_mutex("mutex", mutex):
+            self.registry.add(self.key, 1)
             return increment(counter)
 
     run_cuda = run_cpu

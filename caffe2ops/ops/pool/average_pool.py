@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,11 @@ class AveragePool(Averaging, PoolingForward):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.pool import pooling_cuda
+
+        return self.fold_cuda(pooling_cuda.AVERAGE, X, whole=self.whole(X) if self.count_include_pad else 0)
+
 
 class AveragePoolGradient(Averaging, PoolingGradient):
     """Gradient of AveragePool: every element of a window gets an equal share of the gradient of that window.
@@ -76,6 +82,11 @@ class AveragePoolGradient(Averaging, PoolingGradient):
                 separable.spread(dy * weights, dx)
 
         return run
+
+    def run_cuda(self, X: Any, Y: Any, dY: Any) -> Any:
+        from caffe2ops.ops.pool import pooling_cuda
+
+        return self.back_cuda(pooling_cuda.AVERAGE_BACK, X, Y, dY, padding=self.count_include_pad)
 
 
 for _rank in (1, 2, 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class LpPool(LpNormOfWindow, PoolingForward):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.pool import pooling_cuda
+
+        return self.fold_cuda(pooling_cuda.LP, X, p=self.p)
+
 
 class LpPoolGradient(LpNormOfWindow, PoolingGradient):
     """Gradient of LpPool: x |x|^(p - 2) times the sum of dY / Y^(p - 1) over the windows that cover x.
@@ -59,3 +65,8 @@ class LpPoolGradient(LpNormOfWindow, PoolingGradient):
                 dx *= np.sign(x) * np.abs(x) ** power
 
         return run
+
+    def run_cuda(self, X: Any, Y: Any, dY: Any) -> Any:
+        from caffe2ops.ops.pool import pooling_cuda
+
+        return self.back_cuda(pooling_cuda.LP_BACK, X, Y, dY, p=self.p)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,11 @@ class MaxPool(PoolingForward):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.pool import pooling_cuda
+
+        return self.fold_cuda(pooling_cuda.MAX, X)
+
 
 class MaxPoolGradient(PoolingGradient):
     """Gradient of MaxPool: every element equal to the maximum of a window gets the whole gradient of that window.
@@ -54,6 +60,11 @@ class MaxPoolGradient(PoolingGradient):
                     dx[elements] += dy[positions] * (x[elements] == y[positions])
 
         return run
+
+    def run_cuda(self, X: Any, Y: Any, dY: Any) -> Any:
+        from caffe2ops.ops.pool import pooling_cuda
+
+        return self.back_cuda(pooling_cuda.MAX_BACK, X, Y, dY)
 
 
 for _rank in (1, 2, 3):

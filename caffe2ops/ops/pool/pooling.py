@@ -28,6 +28,7 @@ class Pooling(ConvPoolArgs):
 
     ufunc: ClassVar[np.ufunc] = np.add
     _plan: tuple[Any, Any] = (None, None)  # for which images; their Separable
+    _table: tuple[Any, Any] = (None, None)  # for which images; their windows on the device
 
     def _window(self, axis: int, spatial: tuple[Any, ...]) -> Window:
         """As for a convolution, but without dilation, and every window must meet the image."""
@@ -63,17 +64,34 @@ class Pooling(ConvPoolArgs):
             self._plan = key, Separable(self.ufunc, self.windows(spatial), trailing, X.dtype)
         return self._plan[1]
 
+    def on_cuda(self, X: Any) -> dict[str, Any]:
+        """The windows over images like X as the CUDA kernels want them; the table is kept from run to run."""
+        from caffe2ops.ops.pool import pooling_cuda
+
+        _, channels, spatial = self.split("X", X.shape)
+        if self._table[0] != spatial:
+            self._table = spatial, pooling_cuda.table_of(self.windows(spatial))
+        return {"g": self._table[1], "rank": len(spatial), "inner": channels if self.channels_last else 1}
+
+    def whole(self, X: Any) -> int:
+        """How many elements a window over X has, padding counted."""
+        return prod(w.kernel for w in self.windows(self.split("X", X.shape)[2]))
+
     def taps_of(self, X: TensorSpec, Y: TensorSpec) -> Any:
         """How many elements all windows meet, padding counted."""
         if not X.known or not Y.known:
             return UNKNOWN
-        return Y.size * prod(w.kernel for w in self.windows(self.split("X", X.shape)[2]))
+        return Y.size * self.whole(X)
 
 
 class PoolingForward(Pooling):
     """Base of the poolings."""
 
     docs = FORWARD_DOCS
+
+    def fold_cuda(self, kernel: Any, X: Any, **named: Any) -> Any:
+        """The output, by a kernel of pooling_cuda."""
+        return kernel(out=self.out(0, self.shape_of(X), X.dtype), X=X, **self.on_cuda(X), **named)
 
     def infer(self, X: TensorSpec) -> TensorSpec:
         return TensorSpec(self.shape_of(X), X.dtype)
@@ -86,6 +104,11 @@ class PoolingGradient(Pooling):
     """Base of the gradients of poolings."""
 
     docs = GRADIENT_DOCS
+
+    def back_cuda(self, kernel: Any, X: Any, Y: Any, dY: Any, **named: Any) -> Any:
+        """The gradient, by a kernel of pooling_cuda."""
+        self.infer(X, Y, dY)
+        return kernel(X, out=self.out(0, X.shape, X.dtype), Y=Y, dY=dY, **self.on_cuda(X), **named)
 
     def infer(self, X: TensorSpec, Y: TensorSpec, dY: TensorSpec) -> TensorSpec:
         shape = self.shape_of(X)

@@ -13,6 +13,7 @@ from caffe2ops.ops.quantized.codec import EIGHT, EIGHT_HALF, FAKE, FOUR, TWO, Co
 from caffe2ops.ops.shape.axes import show
 
 SOURCE = {8: "fused_rowwise_8bit_conversion_ops", 4: "fused_rowwise_nbit_conversion_ops"}
+SEARCH = " Engine GREEDY narrows the range of each row where less is lost so."
 FLOATS = {"Float": "float32", "Half": "float16", "HalfFloat": "float16"}
 
 
@@ -20,6 +21,7 @@ class Quantize(Operator):
     """Base: floats in, bytes out, row by row along the last dim."""
 
     codec: ClassVar[Codec]
+    greedy: ClassVar[bool] = False
     gradient = NO_GRADIENT
 
     def infer(self, x: TensorSpec) -> TensorSpec:
@@ -32,7 +34,7 @@ class Quantize(Operator):
             raise ValueError(f"input: shape is {show(x.shape)}, wants rows with elements")
         rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
         out = self.out(0, (*x.shape[:-1], self.codec.coded_width(x.shape[-1])), np.uint8)
-        self.codec.encode(rows, out.reshape(len(rows), out.shape[-1]))
+        self.codec.encode(rows, out.reshape(len(rows), out.shape[-1]), self.greedy)
         return out
 
 
@@ -59,17 +61,19 @@ class Dequantize(Operator):
 
 
 def quantize(name: str, kind: str, codec: Codec, doc: str = "") -> None:
-    """Declares the operator that makes rows of a codec out of floats of this kind."""
-    row(
+    """Declares the operator that makes rows of a codec out of floats of this kind; below 8 bits an engine more."""
+    made = row(
         name,
-        f"Rows of {FLOATS[kind]} quantised to {codec.bits} bits, with a {codec.scale} scale and bias each{doc}. "
-        f"Caffe2: operators/{SOURCE.get(codec.bits, SOURCE[4])}.",
+        f"Rows of {FLOATS[kind]} quantised to {codec.bits} bits, with a {codec.scale} scale and bias each{doc}."
+        f"{SEARCH * (codec.bits < 8)} Caffe2: operators/{SOURCE.get(codec.bits, SOURCE[4])}.",
         Quantize,
         depth=2,
-        contract=f"input: {FLOATS[kind]} -> output: uint8[?]",
+        contract=f"input: {FLOATS[kind]}{'' if codec.packed else '[N, D]'} -> output: uint8[?]",
         docs={"input": "[..., D]", "output": "[..., bytes of a row, then of its scale and bias]"},
         codec=codec,
     )
+    if codec.bits < 8:
+        type(f"{name}Greedy", (made,), {"greedy": True, "__doc__": made.__doc__}, engine="GREEDY")
 
 
 def dequantize(name: str, kind: str, codec: Codec, output: str) -> None:

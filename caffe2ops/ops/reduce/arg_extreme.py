@@ -7,9 +7,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from caffe2ops.cuda import Elementwise
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator, row
-from caffe2ops.ops.shape.axes import Shape, canonical_axis
+from caffe2ops.ops.shape.axes import Shape, canonical_axis, size
+
+
+def _kernel(name: str, better: str) -> Elementwise:
+    """A thread owns an output; a NaN is better than nothing, so that it stays where it stands first."""
+    return Elementwise(
+        "const T* line = X + i / inner * n * inner + i % inner; long long best = 0; T found = n ? line[0] : T(0); "
+        f"for (long long j = 1; j < n; ++j) {{ const T x = line[j * inner]; if (x {better} found) {{ found = x; "
+        "best = j; } } at = best;",
+        outputs="at:int64",
+        tables="X",
+        int_scalars="n inner",
+        dtypes=("float32", "float64", "int32", "int64"),
+        name=name,
+    )
 
 
 class ArgExtreme(Operator):
@@ -17,6 +32,7 @@ class ArgExtreme(Operator):
 
     find: ClassVar[Callable[..., Any]]
     worst: ClassVar[float] = 0.0
+    kernel: ClassVar[Elementwise]
     axis: int = Arg(-1, doc="along which axis")
     keepdims: bool = Arg(True, doc="whether the axis stays as a dim of size 1")
 
@@ -42,6 +58,11 @@ class ArgExtreme(Operator):
             self._settle_nans(x, axis, found)
         return y
 
+    def run_cuda(self, x: Any) -> Any:
+        axis = canonical_axis(self.axis, x.ndim)
+        y = self.out(0, self._shape(x.shape, axis), np.int64)
+        return self.kernel(out=y, X=x, n=x.shape[axis], inner=size(x.shape[axis + 1 :]))
+
     def _settle_nans(self, x: np.ndarray, axis: int, found: np.ndarray) -> None:
         """NumPy stops at the first NaN; here one loses against everything, unless it stands first and stays."""
         picked = np.take_along_axis(x, np.expand_dims(found, axis), axis)
@@ -52,7 +73,10 @@ class ArgExtreme(Operator):
         found[...] = np.where(first, 0, type(self).find(patched, axis=axis))
 
 
-for _name, _what, _find, _worst in (("ArgMax", "greatest", np.argmax, -np.inf), ("ArgMin", "least", np.argmin, np.inf)):
+for _name, _what, _find, _worst, _better in (
+    ("ArgMax", "greatest", np.argmax, -np.inf, ">"),
+    ("ArgMin", "least", np.argmin, np.inf, "<"),
+):
     row(
         _name,
         f"The index of the {_what} value along an axis, the first of equal ones. A NaN is passed over, unless it"
@@ -60,6 +84,7 @@ for _name, _what, _find, _worst in (("ArgMax", "greatest", np.argmax, -np.inf), 
         ArgExtreme,
         find=staticmethod(_find),
         worst=_worst,
+        kernel=_kernel(_name, _better),
         contract="X: number -> Indices: int64[?]",
         docs={"X": "a tensor of at least one dimension", "Indices": "without the axis, or with 1 in its place"},
         gradient=FORBIDDEN,

@@ -12,6 +12,9 @@ from caffe2ops.operator import FORBIDDEN, Arg, Operator
 
 _DTYPES = ("float32", "float64")
 _SUM = Reduction(combine="a + b", identity="A(0)", dtypes=_DTYPES, name="sum_elements")
+_SUM_INT = Reduction(
+    map="unsigned(x)", combine="a + b", identity="0u", accumulator="uint32", dtypes=("int32",), name="sum_elements_int"
+)
 _MEAN = Reduction(
     combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=_DTYPES, name="mean_of_elements"
 )
@@ -95,6 +98,9 @@ class SumElementsInt(OfElements):
 
     def run_cpu(self, x: np.ndarray) -> Any:
         return _filled(self.out(0, (), x.dtype), np.add.reduce(x, axis=None, dtype=x.dtype), 0)
+
+    def run_cuda(self, x: Any) -> Any:
+        return _SUM_INT(x, self.out(0, (), x.dtype))
 
 
 class SumSqrElements(OfElements):

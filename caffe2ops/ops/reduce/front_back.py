@@ -21,17 +21,22 @@ class FrontBack(Operator):
     num_reduce_dim: int = Arg(1, ge=0, doc="how many dims are folded")
     num_reduce_dims: int = Arg(1, doc="the name in Caffe2's documentation; neither Caffe2 nor caffe2ops reads it")
 
-    def _cut(self, x: Shape) -> int:
+    def cut(self, x: Shape) -> int:
+        """Before which dim X is cut. Raises ValueError where it has less."""
         if self.num_reduce_dim > len(x):
             raise ValueError(f"num_reduce_dim = {self.num_reduce_dim}, X has only {len(x)} dimensions")
         return self.num_reduce_dim if self.front else len(x) - self.num_reduce_dim
 
     def _y_shape(self, x: Shape) -> Shape:
-        return x[self._cut(x) :] if self.front else x[: self._cut(x)]
+        return x[self.cut(x) :] if self.front else x[: self.cut(x)]
+
+    def folded_dims(self, x: Shape) -> Shape:
+        """The dims of X that are folded."""
+        return x[: self.cut(x)] if self.front else x[self.cut(x) :]
 
     def _matrix(self, x: np.ndarray) -> np.ndarray:
         """X as [folded, kept], a view."""
-        cut = self._cut(x.shape)
+        cut = self.cut(x.shape)
         matrix = x.reshape(size(x.shape[:cut]), size(x.shape[cut:]))
         return matrix if self.front else matrix.T
 
@@ -39,12 +44,20 @@ class FrontBack(Operator):
         """Which elements of [folded, kept] count, None for all."""
         if lengths is None:
             return None
-        if lengths.size != kept:
-            raise ValueError(f"lengths: has {lengths.size} elements, wants {kept}, one an output")
+        self.wants_lengths(lengths.size, kept)
+        return np.arange(n)[:, None] < self.checked_lengths(lengths, n).reshape(-1)
+
+    @staticmethod
+    def wants_lengths(count: int, kept: int) -> None:
+        if count != kept:
+            raise ValueError(f"lengths: has {count} elements, wants {kept}, one an output")
+
+    @staticmethod
+    def checked_lengths(lengths: np.ndarray, n: int) -> np.ndarray:
         bad = np.flatnonzero((lengths < 0) | (lengths > n))
         if bad.size:
             raise ValueError(f"lengths: element {bad[0]} is {lengths.flat[bad[0]]}, wants 0 to {n}, what X has there")
-        return np.arange(n)[:, None] < lengths.reshape(-1)
+        return lengths
 
     def cost(self, inputs: Any, outputs: Any) -> Cost:
         moved = super().cost(inputs, outputs)
@@ -55,6 +68,7 @@ class Fold(FrontBack):
     """Base of the six: `fold(matrix, counted)` folds axis 0."""
 
     fold: ClassVar[Callable[..., Any]]
+    kind: ClassVar[str] = ""
 
     def infer(self, x: TensorSpec, lengths: TensorSpec | None = None) -> TensorSpec:
         return TensorSpec(self._y_shape(x.shape), x.dtype)
@@ -64,6 +78,11 @@ class Fold(FrontBack):
         y = self.out(0, self._y_shape(x.shape), x.dtype)
         y[...] = type(self).fold(matrix, self._counted(lengths, *matrix.shape)).reshape(y.shape)
         return y
+
+    def run_cuda(self, x: Any, lengths: Any = None) -> Any:
+        from caffe2ops.ops.reduce import front_back_cuda
+
+        return front_back_cuda.fold(self, self.kind, x, lengths, self.out(0, self._y_shape(x.shape), x.dtype))
 
 
 class Unfold(FrontBack):
@@ -79,10 +98,23 @@ class Unfold(FrontBack):
             raise ValueError(f"dY: shape is {show(dy.shape)}, wants {show(self._y_shape(shape))}")
         return dy.reshape(-1)
 
-    def run_cpu(self, dy: np.ndarray, x: np.ndarray, lengths: np.ndarray | None = None) -> Any:
+    @staticmethod
+    def _x_shape(x: Any) -> Shape:
         shape = tuple(x.tolist()) if _is_shape(x) else x.shape
         if min(shape, default=0) < 0:
             raise ValueError(f"X: is the shape {show(shape)}, wants dims >= 0")
+        return shape
+
+    def run_cuda(self, dy: Any, x: Any, lengths: Any = None) -> Any:
+        from caffe2ops.ops.reduce import front_back_cuda
+
+        shape = self._x_shape(x)
+        self._dy(dy, shape)
+        dx = self.out(0, shape, dy.dtype)
+        return front_back_cuda.unfold(self, "Mean" if self.mean else "Sum", dy, lengths, dx)
+
+    def run_cpu(self, dy: np.ndarray, x: np.ndarray, lengths: np.ndarray | None = None) -> Any:
+        shape = self._x_shape(x)
         dx = self.out(0, shape, dy.dtype)
         row = self._dy(dy, shape)
         matrix = self._matrix(dx)
@@ -107,6 +139,12 @@ class UnfoldMax(Unfold):
         counted = self._counted(lengths, *matrix.shape)
         matrix[...] = np.where(hit if counted is None else hit & counted, row, 0)
         return dx
+
+    def run_cuda(self, dy: Any, x: Any, y: Any, lengths: Any = None) -> Any:  # type: ignore[override]
+        from caffe2ops.ops.reduce import front_back_cuda
+
+        self._dy(dy, x.shape)
+        return front_back_cuda.unfold(self, "Max", dy, lengths, self.out(0, x.shape, x.dtype), x, y)
 
 
 def _is_shape(x: Any) -> bool:
@@ -144,6 +182,7 @@ def front_back(kind: str, what: str, dtype: str, fold: Callable[..., Any], base:
             2,
             contract=f"X: {dtype}, lengths?: int32 -> Y: X[?]",
             fold=staticmethod(fold),
+            kind=kind,
             front=side == "Front",
             gradient=f"{name}Gradient(dY, X{extra and ', Y'}, lengths?) -> dX",
             docs={"X": "any tensor", "lengths": lengths, "Y": "without the folded dims"},

@@ -26,9 +26,9 @@ class Histogram(Operator):
         super().__init__(*args, **kwargs)
         self.edges = np.array(self.bin_edges, np.float32)
         if self.edges.size < 2:
-            raise ValueError(f"bin_edges: has {self.edges.size} elements, wants at least 2")
+            raise ValueError(f"{list(self.bin_edges)}: Number of bin edges must be greater than or equal to 2")
         if not (np.diff(self.edges) > 0).all():
-            raise ValueError(f"bin_edges: is {list(self.bin_edges)}, wants ascending numbers")
+            raise ValueError(f"{list(self.bin_edges)}: bin_edges must be a strictly increasing sequence of values")
 
     def infer(self, *inputs: TensorSpec) -> TensorSpec:
         return TensorSpec((self.edges.size - 1,), np.dtype(np.int64))

@@ -7,11 +7,43 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.cuda import Elementwise, Reduction
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Step
 from caffe2ops.ops.conv.geometry import Image
 from caffe2ops.ops.reduce.axes import OverAxes
 from caffe2ops.ops.shape.axes import differ, show, size
+
+
+_FLOATS = ("float32", "float64")
+MEAN = Reduction(
+    combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=_FLOATS, name="mean_of_moments"
+)
+MEAN_SQUARE = Reduction(
+    map="x * x", combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=_FLOATS, name="mean_square"
+)
+_CENTRED = Elementwise("x - mean", "x mean", dtypes=_FLOATS, name="centred")
+_MOMENTS_BACK = Elementwise(
+    "(dmean + T(2) * (X - mean) * dvariance) / T(n)", "dmean dvariance X mean", "dX", int_scalars="n", dtypes=_FLOATS,
+    name="moments_back",
+)  # fmt: skip
+_BATCH_MOMENTS_BACK = Elementwise(
+    "(dmean + T(2) * X * dvariance) / T(n)", "dmean dvariance X", "dX", int_scalars="n", dtypes=_FLOATS,
+    name="batch_moments_back",
+)  # fmt: skip
+
+
+def moments_cuda(x: Any, axes: tuple[int, ...], mean: Any, variance: Any) -> None:
+    """Mean and variance of a device array over axes; the others stay, as dims of mean and variance or not."""
+    import cupy
+
+    rest = [axis for axis in range(x.ndim) if axis not in axes]
+    if list(axes) != list(range(axes[0], axes[0] + len(axes)) if axes else []):
+        x = cupy.ascontiguousarray(x.transpose(*rest, *axes))
+        axes = tuple(range(len(rest), x.ndim))
+    MEAN(x, mean, axes=axes)
+    kept = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
+    MEAN_SQUARE(_CENTRED(x, mean.reshape(kept), out=cupy.empty(x.shape, x.dtype)), variance, axes=axes)
 
 
 class Moments(OverAxes):
@@ -37,8 +69,14 @@ class Moments(OverAxes):
         mean, variance = (self.out(i, self._shape(data.shape, self.keepdims), data.dtype) for i in (0, 1))
         count = data.dtype.type(max(data.size // max(mean.size, 1), 1))
         mean.reshape(kept)[...] = np.add.reduce(data, axis=axes, keepdims=True) / count
-        squares = np.square(data - mean.reshape(kept))
+        squares = data - mean.reshape(kept)
+        squares *= squares
         variance.reshape(kept)[...] = np.add.reduce(squares, axis=axes, keepdims=True) / count
+        return mean, variance
+
+    def run_cuda(self, data: Any) -> Any:
+        mean, variance = (self.out(i, self._shape(data.shape, self.keepdims), data.dtype) for i in (0, 1))
+        moments_cuda(data, self._axes(data.ndim), mean, variance)
         return mean, variance
 
 
@@ -65,6 +103,13 @@ class MomentsGradient(OverAxes):
         dX += dmean.reshape(kept)
         dX /= X.dtype.type(max(X.size // max(mean.size, 1), 1))
         return dX
+
+    def run_cuda(self, dmean: Any, dvariance: Any, X: Any, mean: Any) -> Any:
+        self.infer(dmean, dvariance, X, mean)
+        kept = self._shape(X.shape, True)
+        dmean, dvariance, mean = (a.reshape(kept) for a in (dmean, dvariance, mean))
+        n = max(X.size // max(mean.size, 1), 1)
+        return _MOMENTS_BACK(dmean, dvariance, X, mean, out=self.out(0, X.shape, X.dtype), n=n)
 
 
 class BatchMoments(Image):
@@ -96,6 +141,15 @@ class BatchMoments(Image):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        import cupy
+
+        channels = self.infer(X)[0].shape
+        x, mean, variance = self.planes(X), self.out(0, channels, X.dtype), self.out(1, channels, X.dtype)
+        if not self.channels_last:
+            x = cupy.ascontiguousarray(x.transpose(0, 2, 1))
+        return MEAN(x, mean, axes=(0, 1)), MEAN_SQUARE(x, variance, axes=(0, 1))
+
 
 class BatchMomentsGradient(Image):
     """Gradient of BatchMoments: dX = (dmean + 2 X dvariance) / how many elements a channel has.
@@ -124,3 +178,11 @@ class BatchMomentsGradient(Image):
             np.divide(dx, count, out=dx)
 
         return run
+
+    def run_cuda(self, dmean: Any, dvariance: Any, X: Any) -> Any:
+        self.infer(dmean, dvariance, X)
+        dX = self.out(0, X.shape, X.dtype)
+        by_channel = (1, 1, -1) if self.channels_last else (1, -1, 1)
+        parts = (a.reshape(by_channel) for a in (dmean, dvariance))
+        _BATCH_MOMENTS_BACK(*parts, self.planes(X), out=self.planes(dX), n=max(X.size // dmean.size, 1))
+        return dX

@@ -6,9 +6,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from caffe2ops.cuda import Elementwise, Reduction
 from caffe2ops.operator import Operator, row
 from caffe2ops.ops.shape.axes import show
 
+_FLOATS = ("float32", "float64")
+_GREATEST = Reduction(
+    combine="a > b || a != a ? a : b", identity="-A(1) / A(0)", dtypes=_FLOATS, name="greatest_of_line"
+)
+_BACK = Elementwise("dY * T(X == Y)", "X Y dY", "dX", dtypes=_FLOATS, name="greatest_of_line_back")
 X_DOC = "a batch of matrices; none of their dims may be 0"
 
 
@@ -17,11 +23,16 @@ class OfMatrices(Operator):
 
     over: ClassVar[int]
 
-    def run_cpu(self, x: np.ndarray) -> Any:
+    def _y(self, x: Any) -> Any:
         if 0 in x.shape[1:]:
             raise ValueError(f"X: shape is {show(x.shape)}, wants matrices with elements")
-        shape = x.shape[:-1] if self.over == 2 else (x.shape[0], x.shape[2])
-        return np.max(x, axis=self.over, out=self.out(0, shape, x.dtype))
+        return self.out(0, x.shape[:-1] if self.over == 2 else (x.shape[0], x.shape[2]), x.dtype)
+
+    def run_cpu(self, x: np.ndarray) -> Any:
+        return np.max(x, axis=self.over, out=self._y(x))
+
+    def run_cuda(self, x: Any) -> Any:
+        return _GREATEST(x, self._y(x), axes=(self.over,))
 
 
 class OfMatricesGradient(Operator):
@@ -32,6 +43,10 @@ class OfMatricesGradient(Operator):
     def run_cpu(self, x: np.ndarray, y: np.ndarray, dy: np.ndarray) -> Any:
         y, dy = (np.expand_dims(of, self.over) for of in (y, dy))
         return np.multiply(dy, x == y, out=self.out(0, x.shape, x.dtype))
+
+    def run_cuda(self, x: Any, y: Any, dy: Any) -> Any:
+        shape = (*x.shape[: self.over], 1, *x.shape[self.over + 1 :])
+        return _BACK(x, y.reshape(shape), dy.reshape(shape), out=self.out(0, x.shape, x.dtype))
 
 
 for _name, _what, _over, _kept in (("RowwiseMax", "row", 2, "M"), ("ColwiseMax", "column", 1, "N")):

@@ -168,12 +168,23 @@ class LengthsTile(Operator):
     def infer(self, data: TensorSpec, lengths: TensorSpec) -> TensorSpec:
         return TensorSpec((UNKNOWN, *data.shape[1:]), data.dtype)
 
-    def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
+    @staticmethod
+    def _wants_rows(data: Any, lengths: Any) -> None:
         if not data.ndim or len(data) != len(lengths):
             raise ValueError(
                 f"LENGTHS: has {len(lengths)} elements, DATA has {data.shape[0] if data.ndim else 'no'} rows"
             )
+
+    def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
+        self._wants_rows(data, lengths)
         return np.repeat(data, checked_lengths(lengths, None), axis=0)
+
+    def run_cuda(self, data: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_cuda
+
+        self._wants_rows(data, lengths)
+        ids, _ = lengths_cuda.segment_ids(lengths, None, lambda host: checked_lengths(host, None))
+        return data.take(ids, axis=0)
 
 
 class LengthsGather(Operator):

@@ -64,19 +64,35 @@ class LengthsReduce(Operator):
         read = touched * data.dtype.itemsize + sum(s.nbytes for s in inputs[1:])
         return Cost(touched * (1 + self.weighted), read, outputs[0].nbytes)
 
-    def run_cpu(self, data: np.ndarray, *rest: np.ndarray) -> Any:
+    def _inputs(self, data: Any, rest: Any) -> tuple[Any, Any, Any, int]:
+        """Weights and indices (None where there are none), lengths, and how many rows they are to add up to."""
         if not data.ndim:
             raise ValueError("DATA: has no dimensions, wants rows")
-        lengths, weights = rest[-1], rest[0] if self.weighted else None
-        count = len(rest[-2]) if self.sparse else len(data)
-        checked_lengths(lengths, count, "INDICES" if self.sparse else "DATA")
+        weights, indices = rest[0] if self.weighted else None, rest[-2] if self.sparse else None
+        count = len(data) if indices is None else len(indices)
         if weights is not None and len(weights) != count:
             raise ValueError(f"SCALARS: has {len(weights)} elements, wants {count}, as many as are summed")
-        indices = checked_indices(rest[-2], len(data)) if self.sparse else None
+        return weights, indices, rest[-1], count
+
+    def run_cpu(self, data: np.ndarray, *rest: np.ndarray) -> Any:
+        weights, indices, lengths, count = self._inputs(data, rest)
+        checked_lengths(lengths, count, "INDICES" if self.sparse else "DATA")
+        if indices is not None:
+            checked_indices(indices, len(data))
         table, indices = _widened(as_matrix(data), indices)
         out = self.out(0, (len(lengths), *data.shape[1:]), table.dtype)
         type(self).fold(table, indices, lengths, weights, as_matrix(out))
         return out
+
+    def run_cuda(self, data: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_cuda
+
+        weights, indices, lengths, count = self._inputs(data, rest)
+        out = self.out(0, (len(lengths), *data.shape[1:]), _folded(data, lengths).dtype)
+        of = "INDICES" if self.sparse else "DATA"
+        return lengths_cuda.lengths_reduce(
+            self.kind, data, indices, lengths, weights, out, lambda host: checked_lengths(host, count, of)
+        )
 
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
@@ -224,12 +240,24 @@ class SparseLengthsPositionalWeightedSum(Operator):
     def infer(self, data: TensorSpec, *rest: TensorSpec) -> TensorSpec:
         return _folded(data, rest[-1])
 
-    def run_cpu(self, data: np.ndarray, weight: np.ndarray, indices: np.ndarray, lengths: np.ndarray) -> Any:
-        checked_lengths(lengths, len(indices), "INDICES")
+    @staticmethod
+    def _check(lengths: np.ndarray, weight: Any, count: int) -> None:
+        checked_lengths(lengths, count, "INDICES")
         if lengths.size and int(lengths.max()) > len(weight):
             raise ValueError(f"WEIGHT: has {len(weight)} elements, the longest segment has {lengths.max()}")
+
+    def run_cpu(self, data: np.ndarray, weight: np.ndarray, indices: np.ndarray, lengths: np.ndarray) -> Any:
+        self._check(lengths, weight, len(indices))
         table, picked = _widened(as_matrix(data), checked_indices(indices, len(data)))
         out = self.out(0, (len(lengths), *data.shape[1:]), table.dtype)
         place = np.arange(len(indices)) - np.repeat(offsets_of(lengths)[:-1], lengths)
         _sum(table, picked, lengths, weight[place], as_matrix(out))
         return out
+
+    def run_cuda(self, data: Any, weight: Any, indices: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_cuda
+
+        out = self.out(0, (len(lengths), *data.shape[1:]), _folded(data, lengths).dtype)
+        return lengths_cuda.lengths_reduce(
+            "Sum", data, indices, lengths, weight, out, lambda host: self._check(host, weight, len(indices)), True
+        )

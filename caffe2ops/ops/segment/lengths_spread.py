@@ -15,11 +15,27 @@ from caffe2ops.ops.segment.lengths_reduce import as_matrix, checked_lengths
 from caffe2ops.ops.shape.axes import Shape, show
 
 
-def spread(dy: np.ndarray, lengths: np.ndarray, total: int | None, of: str) -> np.ndarray:
-    """Row s of dy as often as segment s is long, as a matrix."""
+def _wants_segments(dy: Any, lengths: Any) -> None:
     if not dy.ndim or len(dy) != len(lengths):
         raise ValueError(f"dOUTPUT: shape is {show(dy.shape)}, LENGTHS has {len(lengths)} elements")
+
+
+def spread(dy: np.ndarray, lengths: np.ndarray, total: int | None, of: str) -> np.ndarray:
+    """Row s of dy as often as segment s is long, as a matrix."""
+    _wants_segments(dy, lengths)
     return np.repeat(as_matrix(dy), checked_lengths(lengths, total, of), axis=0)
+
+
+def _spread_cuda(
+    op: Operator, kind: str, dy: Any, lengths: Any, total: int | None, of: str, weights: Any = None
+) -> tuple[Any, Any]:
+    """The gradient of DATA as output 0 on CUDA, and the segment of each of its rows."""
+    from caffe2ops.ops.segment import lengths_cuda
+
+    _wants_segments(dy, lengths)
+    ids, offsets = lengths_cuda.segment_ids(lengths, total, lambda host: checked_lengths(host, total, of))
+    dx = op.out(0, (ids.size, *dy.shape[1:]), dy.dtype)
+    return lengths_cuda.spread(kind, dy, ids, offsets, weights, dx), ids
 
 
 class LengthsSpread(Operator):
@@ -38,6 +54,10 @@ class LengthsSpread(Operator):
             dy = dy / np.maximum(lengths, 1).astype(dy.dtype).reshape(-1, *(1,) * (dy.ndim - 1))
         rows = spread(dy, lengths, len(rest[0]) if rest else None, self.parsed.inputs[-1].name)
         return rows.reshape(len(rows), *dy.shape[1:])
+
+    def run_cuda(self, dy: Any, lengths: Any, *rest: Any) -> Any:
+        total, of = len(rest[0]) if rest else None, self.parsed.inputs[-1].name
+        return _spread_cuda(self, "Mean" if self.mean else "Sum", dy, lengths, total, of)[0]
 
 
 class WeightedSpread(Operator):
@@ -60,16 +80,37 @@ class WeightedSpread(Operator):
         if not self.main_input:
             return ddata
         rows = self._rows(len(scalars), *rest)
-        if rows.shape != grown.shape:
-            raise ValueError(f"DATA: has rows of {rows.shape[1]} elements, dOUTPUT of {grown.shape[1]}")
+        _check_width(rows.shape[1], grown.shape[1])
         return ddata, np.einsum("kd,kd->k", rows, grown, out=self.out(1, scalars.shape, scalars.dtype))
+
+    def run_cuda(self, scalars: Any, dy: Any, lengths: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_cuda
+
+        if self.main_input:
+            self._check_count(len(scalars), *rest)
+        ddata, ids = _spread_cuda(self, "WeightedSum", dy, lengths, len(scalars), "SCALARS", scalars)
+        if not self.main_input:
+            return ddata
+        data, indices = (*rest, None)[:2]
+        _check_width(lengths_cuda.width_of(data), lengths_cuda.width_of(dy))
+        dscalars = self.out(1, scalars.shape, scalars.dtype)
+        return ddata, lengths_cuda.products(dy, ids, data, indices, dscalars)
+
+    @staticmethod
+    def _check_count(count: int, data: Any, indices: Any = None) -> None:
+        if len(data) != count if indices is None else len(indices) != count:
+            raise ValueError(f"{'DATA' if indices is None else 'INDICES'}: has another length than SCALARS, {count}")
 
     def _rows(self, count: int, data: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
         """The rows that were summed."""
-        if len(data) != count if indices is None else len(indices) != count:
-            raise ValueError(f"{'DATA' if indices is None else 'INDICES'}: has another length than SCALARS, {count}")
+        self._check_count(count, data, indices)
         matrix = as_matrix(data)
         return matrix if indices is None else matrix[checked_indices(indices, len(data))]
+
+
+def _check_width(rows: int, dy: int) -> None:
+    if rows != dy:
+        raise ValueError(f"DATA: has rows of {rows} elements, dOUTPUT of {dy}")
 
 
 class LengthsMaxWithMainInputAndForwardOutputGradient(Operator):
@@ -83,15 +124,27 @@ class LengthsMaxWithMainInputAndForwardOutputGradient(Operator):
         "DATA": "the input",
     }
 
-    def run_cpu(self, y: np.ndarray, dy: np.ndarray, lengths: np.ndarray, data: np.ndarray) -> Any:
+    @staticmethod
+    def _check(lengths: Any, data: Any, **given: Any) -> None:
         wanted: Shape = (len(lengths), *data.shape[1:])
-        for name, given in (("OUTPUT", y), ("dOUTPUT", dy)):
-            if given.shape != wanted:
-                raise ValueError(f"{name}: shape is {show(given.shape)}, wants {show(wanted)}")
+        for name, value in given.items():
+            if value.shape != wanted:
+                raise ValueError(f"{name}: shape is {show(value.shape)}, wants {show(wanted)}")
+
+    def run_cpu(self, y: np.ndarray, dy: np.ndarray, lengths: np.ndarray, data: np.ndarray) -> Any:
+        self._check(lengths, data, OUTPUT=y, dOUTPUT=dy)
         greatest, grown = spread(y, lengths, len(data), "DATA"), spread(dy, lengths, len(data), "DATA")
         dx = self.out(0, data.shape, data.dtype)
         np.multiply(grown, as_matrix(data) == greatest, out=as_matrix(dx))
         return dx
+
+    def run_cuda(self, y: Any, dy: Any, lengths: Any, data: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_cuda
+
+        self._check(lengths, data, OUTPUT=y, dOUTPUT=dy)
+        count = len(data)
+        ids, _ = lengths_cuda.segment_ids(lengths, count, lambda host: checked_lengths(host, count))
+        return lengths_cuda.spread_max(y, dy, ids, data, self.out(0, data.shape, data.dtype))
 
 
 _DOCS = {

@@ -13,17 +13,26 @@ from caffe2ops.ops.segment.lengths_reduce import checked_lengths
 from caffe2ops.ops.shape.axes import Shape, differ
 
 
-def places_of(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row the number of its segment and its place in it."""
-    segments = np.repeat(np.arange(len(lengths)), lengths)
-    return segments, np.arange(len(segments)) - np.repeat(offsets_of(lengths)[:-1], lengths)
+def slots_of(lengths: np.ndarray, width: int) -> np.ndarray:
+    """For each row of the segments where it stands once each segment has `width` rows."""
+    slots = np.repeat(np.arange(len(lengths)) * width - offsets_of(lengths)[:-1], lengths)
+    slots += np.arange(len(slots))
+    return slots
+
+
+def put_rows(packed: np.ndarray, slots: np.ndarray, rows: np.ndarray) -> None:
+    """packed[slot] = row; a row moves as one item, which is faster than its elements."""
+    if rows.size and not rows.dtype.hasobject:
+        item = np.dtype((np.void, rows.nbytes // len(rows)))
+        packed.reshape(-1).view(item)[slots] = rows.reshape(-1).view(item)
+    else:
+        packed[slots] = rows
 
 
 class PackSegments(Operator):
     """Each segment as a row of its own, filled up with 0 (or -inf) to the longest, or to `max_length`, where it is cut.
 
-    Raises ValueError where lengths don't add up or are negative, and where the outputs are not those that
-    `return_presence_mask` announces. The gradient has no rows for those that were cut off. Caffe2:
+    Raises ValueError where lengths don't add up or are negative, and for `return_presence_mask` without a second output. The gradient has no rows for those that were cut off. Caffe2:
     operators/pack_segments.
     """
 
@@ -37,25 +46,25 @@ class PackSegments(Operator):
     gradient = "UnpackSegments(lengths, dpacked_tensor) -> dtensor"
     max_length: int = Arg(-1, doc="how many rows each segment gets; negative: as many as the longest has")
     pad_minf: bool = Arg(False, doc="whether floats are filled up with -inf")
-    return_presence_mask: bool = Arg(False, doc="whether there is a second output")
+    return_presence_mask: bool = Arg(False, doc="whether there must be a second output; it is written in any case")
 
     def infer(self, lengths: TensorSpec, tensor: TensorSpec) -> tuple[TensorSpec, ...]:
         front: Shape = (*lengths.shape, self.max_length if self.max_length >= 0 else UNKNOWN)
         return TensorSpec((*front, *tensor.shape[1:]), tensor.dtype), TensorSpec(front, np.bool_)
 
     def run_cpu(self, lengths: np.ndarray, tensor: np.ndarray) -> Any:
-        if self.return_presence_mask != (self.n_outputs == 2):
-            raise ValueError(f"return_presence_mask = {int(self.return_presence_mask)}, but outputs: {self.n_outputs}")
+        if self.return_presence_mask and self.n_outputs == 1:
+            raise ValueError("return_presence_mask = 1, but outputs: 1")
         checked_lengths(lengths, len(tensor), "tensor")
         longest = self.max_length if self.max_length >= 0 else int(lengths.max(initial=0))
-        segments, places = places_of(lengths)
-        if self.max_length >= 0:
-            kept = places < longest
-            segments, places, tensor = segments[kept], places[kept], tensor[kept]
+        fit = np.minimum(lengths, longest)
+        slots = slots_of(fit, longest)
+        if len(slots) < len(tensor):  # some segments are cut
+            tensor = tensor[slots_of(fit, 0) + np.repeat(offsets_of(lengths)[:-1], fit)]
         packed = self.out(0, (len(lengths), longest, *tensor.shape[1:]), tensor.dtype)
         packed[...] = self._filling(tensor.dtype)
-        packed[segments, places] = tensor
-        if not self.return_presence_mask:
+        put_rows(packed.reshape(len(lengths) * longest, *tensor.shape[1:]), slots, tensor)
+        if self.n_outputs == 1:
             return packed
         present = self.out(1, (len(lengths), longest), np.bool_)
         return packed, np.less(np.arange(longest), lengths[:, None], out=present)
@@ -93,7 +102,10 @@ class UnpackSegments(Operator):
             lengths = np.minimum(lengths, lengths.dtype.type(most))
         elif lengths.size and lengths.max() > most:
             raise ValueError(f"lengths: has {lengths.max()}, tensor has {most} rows in a segment")
-        return tensor[places_of(lengths)]
+        slots = slots_of(lengths, most)
+        out = self.out(0, (len(slots), *tensor.shape[2:]), tensor.dtype)
+        rows = tensor.reshape(len(lengths) * most, *tensor.shape[2:])
+        return rows.take(slots, axis=0, out=out, mode="clip") if out.size else out
 
 
 class ReversePackedSegs(Operator):
@@ -139,7 +151,7 @@ class LengthsPad(Operator):
             raise ValueError(f"LENGTHS: has {lengths.max()}, target_length = {self.target_length}")
         out = self.out(0, (len(lengths) * self.target_length, *data.shape[1:]), data.dtype)
         out[...] = data.dtype.type(self.padding_value)
-        out.reshape(len(lengths), self.target_length, *data.shape[1:])[places_of(lengths)] = data
+        put_rows(out, slots_of(lengths, self.target_length), data)
         return out
 
 

@@ -9,7 +9,12 @@ import numpy as np
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import Operator
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
-from caffe2ops.ops.segment.pack import places_of
+from caffe2ops.ops.segment.pack import put_rows, slots_of
+
+
+def _slots(lengths: np.ndarray) -> np.ndarray:
+    """For each row of the sequences where it stands among the rows of [longest, N]."""
+    return slots_of(lengths, 0) * len(lengths) + np.repeat(np.arange(len(lengths)), lengths)
 
 
 class PackRNNSequence(Operator):
@@ -28,10 +33,10 @@ class PackRNNSequence(Operator):
 
     def run_cpu(self, values: np.ndarray, lengths: np.ndarray) -> Any:
         checked_lengths(lengths, len(values), "values")
-        sequences, steps = places_of(lengths)
-        out = self.out(0, (int(lengths.max(initial=0)), len(lengths), *values.shape[1:]), values.dtype)
+        longest = int(lengths.max(initial=0))
+        out = self.out(0, (longest, len(lengths), *values.shape[1:]), values.dtype)
         out[...] = 0
-        out[steps, sequences] = values
+        put_rows(out.reshape(longest * len(lengths), *values.shape[1:]), _slots(lengths), values)
         return out
 
 
@@ -53,5 +58,5 @@ class UnpackRNNSequence(Operator):
         checked_lengths(lengths, None)
         if lengths.size and lengths.max() > len(values):
             raise ValueError(f"lengths: has {lengths.max()}, values has {len(values)} steps")
-        sequences, steps = places_of(lengths)
-        return values[steps, sequences]
+        rows = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+        return rows[_slots(lengths)]

@@ -64,6 +64,13 @@ class SegmentReduce(OfSegments):
             folded /= np.maximum(lengths, 1).astype(data.dtype)[:, None]
         return out
 
+    def run_cuda(self, data: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.segment import segment_ids_cuda
+
+        given = self.num_segments if self.num_segments >= 0 else None
+        weights, indices = rest[0] if self.weighted else None, rest[-2] if self.sparse else None
+        return segment_ids_cuda.reduce_segments(self, data, weights, indices, rest[-1], given)
+
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
         names = list(g.def_.input)
@@ -93,6 +100,11 @@ class SegmentSpread(OfSegments):
         if self.kind == "Mean":
             rows /= lengths[ids].astype(dy.dtype)[:, None]
         return dx
+
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.segment import segment_ids_cuda
+
+        return segment_ids_cuda.spread_segments(self, inputs[0] if self.weighted else None, *inputs[-2:])
 
 
 _DOCS = {

@@ -45,6 +45,7 @@ class RangeReduce(Operator):
 
     contract = ""
     fold: ClassVar[Callable[..., Any]]
+    kind: ClassVar[str] = ""
 
     def infer(self, data: TensorSpec, ids: TensorSpec) -> TensorSpec:
         return TensorSpec((UNKNOWN, *data.shape[1:]), data.dtype)
@@ -56,6 +57,11 @@ class RangeReduce(Operator):
             type(self).fold(as_matrix(data), ids, lengths, as_matrix(out))
         return out
 
+    def run_cuda(self, data: Any, ids: Any) -> Any:
+        from caffe2ops.ops.segment import segment_ids_cuda
+
+        return segment_ids_cuda.reduce_ranges(self.kind, self, data, ids, sorted_segments)
+
 
 class RangeSpread(Operator):
     """Base of the gradients: dOUTPUT of its segment for each row, times `slope(x, y, n)` of what the row, its segment's
@@ -63,15 +69,29 @@ class RangeSpread(Operator):
     """
 
     slope: ClassVar[Callable[..., Any]]
+    kind: ClassVar[str] = ""
+
+    @staticmethod
+    def wants_rows(count: int, width: int, **given: Any) -> None:
+        """OUTPUT and its gradient may have any dims, as recurrent nets hand them over."""
+        for name, value in given.items():
+            if value.size != count * width:
+                raise ValueError(f"{name}: shape is {list(value.shape)}, wants {count} rows like those of DATA")
 
     def run_cpu(self, data: np.ndarray, y: np.ndarray, dy: np.ndarray, ids: np.ndarray) -> Any:
-        lengths = sorted_segments(ids, len(dy))
-        count = lengths[ids].astype(data.dtype)[:, None]
+        lengths, rows = sorted_segments(ids, None), as_matrix(data)
+        self.wants_rows(len(lengths), rows.shape[1], OUTPUT=y, dOUTPUT=dy)
+        y, dy = (value.reshape(len(lengths), rows.shape[1])[ids] for value in (y, dy))
         dx = self.out(0, data.shape, data.dtype)
         with np.errstate(invalid="ignore"):
-            slope = type(self).slope(as_matrix(data), as_matrix(y)[ids], count)
-            np.multiply(as_matrix(dy)[ids], slope, out=as_matrix(dx))
+            slope = type(self).slope(rows, y, lengths[ids].astype(data.dtype)[:, None])
+            np.multiply(dy, slope, out=as_matrix(dx))
         return dx
+
+    def run_cuda(self, data: Any, y: Any, dy: Any, ids: Any) -> Any:
+        from caffe2ops.ops.segment import segment_ids_cuda
+
+        return segment_ids_cuda.spread_ranges(self.kind, self, data, y, dy, ids, sorted_segments)
 
 
 def _range(kind: str, what: str, fold: Callable[..., Any], slope: Callable[..., Any]) -> None:
@@ -90,13 +110,14 @@ def _range(kind: str, what: str, fold: Callable[..., Any], slope: Callable[..., 
         },
         gradient=f"{name}Gradient(DATA, OUTPUT, dOUTPUT, SEGMENT_IDS) -> dDATA",
         fold=staticmethod(fold),
+        kind=kind,
     )
     row(
         f"{name}Gradient",
         f"The gradient of {name}.",
         RangeSpread,
         2,
-        contract="DATA: float[K, ...], OUTPUT: DATA[S, ...], dOUTPUT: DATA[S, ...], SEGMENT_IDS: int32[K] "
+        contract="DATA: float[K, ...], OUTPUT: DATA, dOUTPUT: DATA, SEGMENT_IDS: int32[K] "
         "-> dDATA: DATA[K, ...]",
         docs={
             "DATA": "the input",
@@ -106,6 +127,7 @@ def _range(kind: str, what: str, fold: Callable[..., Any], slope: Callable[..., 
             "dDATA": "gradient of DATA",
         },
         slope=staticmethod(slope),
+        kind=kind,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from caffe2ops.defs import OperatorDef
 from caffe2ops.infer import UNKNOWN, Cost, TensorSpec
 from caffe2ops.operator import Arg, Array, Operator
+from caffe2ops.registry import array_module
 from caffe2ops.ops.shape.axes import ORDER_AXIS, Shape, canonical_axis, differ, known, show
 
 if TYPE_CHECKING:
@@ -69,15 +70,19 @@ class Concat(AlongAxis):
             return TensorSpec(None, inputs[0].dtype), info
         return TensorSpec(self._joined([spec.shape for spec in inputs])[1], inputs[0].dtype), info
 
-    def run_cpu(self, *inputs: np.ndarray) -> Any:
+    def run_cpu(self, *inputs: Array) -> Any:
         axis, shape, sizes = self._joined([x.shape for x in inputs])
         for i, x in enumerate(inputs):
             if x.dtype != inputs[0].dtype:
                 raise TypeError(f"inputs[{i}]: dtype is {x.dtype}, wants that of the first, {inputs[0].dtype}")
-        y, info = self.out(0, shape, inputs[0].dtype), self.out(1, (len(inputs),), "int32")
-        info[...] = sizes
+        dtype = inputs[0].dtype
+        y = np.empty(shape, dtype) if dtype.hasobject else self.out(0, shape, dtype)  # strings stay on the CPU
+        info = self.out(1, (len(inputs),), "int32")
+        info[...] = array_module(self.device).asarray(sizes, "int32")
         (np.stack if self._new_axis else np.concatenate)(inputs, axis=axis, out=y)
         return y, info
+
+    run_cuda = run_cpu
 
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:

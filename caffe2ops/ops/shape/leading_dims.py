@@ -59,6 +59,9 @@ class NumpyTile(Operator):
     def run_cpu(self, data: np.ndarray, repeats: np.ndarray) -> Any:
         if len(repeats) != data.ndim:
             raise ValueError(f"repeats: has {len(repeats)} elements, data has {data.ndim} dimensions")
-        if repeats.size and repeats.min() < 0:
-            raise ValueError(f"repeats: has {repeats.min()}, wants 0 or more")
-        return np.tile(data, repeats)
+        counts = repeats.tolist()
+        if min(counts, default=0) < 0:
+            raise ValueError(f"repeats: has {min(counts)}, wants 0 or more")
+        return np.tile(data, counts)
+
+    run_cuda = run_cpu

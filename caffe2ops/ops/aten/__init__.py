@@ -1,0 +1,1 @@
+"""ATen: one operator that calls a function of PyTorch's tensor library by name."""

@@ -1,0 +1,1 @@
+"""Sparse features of examples: single ones, and many in one set of tensors."""

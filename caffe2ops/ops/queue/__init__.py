@@ -1,0 +1,1 @@
+"""Queues between nets that run at the same time."""

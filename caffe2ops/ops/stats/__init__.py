@@ -1,0 +1,1 @@
+"""Statistics: histograms, quantiles, meters, samples and counters."""

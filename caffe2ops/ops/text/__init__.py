@@ -1,0 +1,1 @@
+"""Strings, and tables of text read from files."""

@@ -1,0 +1,125 @@
+"""Bodies: If as Caffe2's If, Loop and Scan as ONNXWhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.port.from_onnx.builder import Body, Builder, NotPortable, Step, Value
+from caffe2ops.port.from_onnx.node import Node
+from caffe2ops.port.from_onnx.rules import rule
+
+
+@rule("If")
+def choice(g: Builder, node: Node, condition: Value) -> list[Value]:
+    """Both nets write the outputs; one that is known to be taken stands in the place of the node."""
+    if condition.array is not None:
+        graph, env = node["then_branch" if condition.array.reshape(-1)[0] else "else_branch"], dict(node.env)
+        inside, g.inside = g.inside, g.scope
+        g.walker.fill(g, graph, env)
+        g.inside = inside
+        return [env[o.name] for o in graph.output]
+    bodies, found = {}, []
+    for name in ("then", "else"):
+        graph = node[f"{name}_branch"]
+        inner, env = g.walker.body(g, graph, node.env)
+        found.append([env[o.name] for o in graph.output])
+        bodies[f"{name}_net"] = Body(inner, [], found[-1])
+    results = [Value(g.names.unique(f"{g.scope}/If")) for _ in node.outputs]
+    for body, values in zip(bodies.values(), found):
+        for value, result in zip(values, results):
+            body.builder.steps.append(Step("Copy", [value], [result], {}, g.node))
+        body.outputs = results
+    for result, one, other in zip(results, *found):
+        if one.dtype != other.dtype:
+            raise NotPortable(f"its branches give {one.dtype} and {other.dtype}")
+        same_rank = one.has_rank and other.has_rank and one.rank == other.rank
+        result.dtype = one.dtype
+        result.shape = [a if a == b else None for a, b in zip(one.shape, other.shape)] if same_rank else None
+    outside = [v for body in bodies.values() for v in body.read()]
+    g.steps.append(Step("If", [condition, *dict.fromkeys(outside)], results, {}, g.node, bodies))
+    return results
+
+
+def loop(
+    g: Builder, count: Value | None, condition: Value | None, carried: Sequence[Value],
+    step: Callable[[Builder, list[Value]], tuple[Value | None, Sequence[Value], Sequence[Value]]],
+    shapes: Sequence[Any] = (),
+) -> tuple[list[Value], list[Value]]:  # fmt: skip
+    """An ONNXWhile: carried values after the last round, and what each round gives, joined along a new first axis.
+
+    `step(body, [round, condition, *carried])` gives the next condition (None: goes on), the next values, the row.
+    """
+    inner = Builder(g)
+    inner.walker, inner.inside, inner.scope = g.walker, g.scope, f"{g.scope}/body"
+    dims = [*shapes, *[v.shape if v.has_rank else None for v in carried[len(shapes) :]]]
+    names = ["round", "condition", *(f"carried_{i}" for i in range(len(carried)))]
+    kinds = [(np.int64, []), (bool, []), *zip((v.dtype for v in carried), dims)]
+    inputs = [Value(g.names.unique(f"{inner.scope}/{n}"), *kind) for n, kind in zip(names, kinds)]
+    for value in inputs:
+        value.settled = True
+    goes_on, following, rows = step(inner, inputs)
+    outputs = [inner.Copy(v) for v in (goes_on if goes_on is not None else inputs[1], *following)]
+    outputs += [inner.unsqueeze(v, 0) for v in rows]  # which ONNXWhile joins along their first axis
+    body = Body(inner, inputs, outputs)
+    made = [Value(g.names.unique(f"{g.scope}/ONNXWhile"), v.dtype, s) for v, s in zip(carried, dims)]
+    made += [Value(g.names.unique(f"{g.scope}/ONNXWhile"), v.dtype, [None, *v.shape] if v.has_rank else None) for v in rows]
+    given = [count or g.constant(np.int64(0)), condition or g.constant(np.asarray(True))]
+    args = {
+        "has_trip_count": int(count is not None), "has_cond": int(goes_on is not None),
+        "num_loop_carried_deps": len(carried),
+    }  # fmt: skip
+    g.steps.append(Step("ONNXWhile", [*given, *carried, *body.read()], made, args, g.node, {"body": body}))
+    return made[: len(carried)], made[len(carried) :]
+
+
+def _walked(g: Builder, node: Node, inner: Builder, inputs: Sequence[Value], shapes_of: Any = None) -> list[Value]:
+    """The outputs of a node's body, added to `inner`, for these inputs."""
+    graph = node["body"]
+    env = {**node.env, **{info.name: value for info, value in zip(graph.input, inputs)}}
+    g.walker.fill(inner, graph, env)
+    return [env[o.name] for o in graph.output]
+
+
+@rule("Loop")
+def repeated(g: Builder, node: Node, count: Value | None, condition: Value | None, *carried: Value) -> list[Value]:
+    graph = node["body"]
+
+    def step(inner: Builder, inputs: list[Value]) -> Any:
+        first, *rest = _walked(g, node, inner, inputs)
+        return first, rest[: len(carried)], rest[len(carried) :]
+
+    shapes = [g.walker.declared(info) for info in graph.input[2:]]
+    done, rows = loop(g, count, condition, carried, step, shapes)
+    return [*done, *rows]
+
+
+@rule("Scan")
+def scan(g: Builder, node: Node, *inputs: Value | None) -> list[Value]:
+    """A loop over the rows of some inputs."""
+    if node.opset < 9:
+        raise NotPortable("has a batch axis, as before opset 9")
+    n = node["num_scan_inputs"]
+    carried, rows = list(inputs[:-n]), [v for v in inputs[-n:] if v is not None]
+    axes, backwards = (list(node[f"scan_input_{name}"] or [0] * n) for name in ("axes", "directions"))
+    length = rows[0].static(axes[0])
+
+    def step(inner: Builder, given: list[Value]) -> Any:
+        turn, _, *state = given
+        parts = []
+        for row, axis, back in zip(rows, axes, backwards):
+            at = inner.Sub(np.int64(length - 1), turn) if back else turn
+            parts.append(inner.op("Gather", row, at, axis=axis % row.rank))
+        found = _walked(g, node, inner, [*state, *parts])
+        return None, found[: len(carried)], found[len(carried) :]
+
+    done, found = loop(g, g.constant(np.int64(length)), None, carried, step)  # type: ignore[arg-type]
+    out_axes, out_back = (node[f"scan_output_{name}"] or [0] * len(found) for name in ("axes", "directions"))
+    results = []
+    for value, axis, back in zip(found, out_axes, out_back):
+        value.shape = [length, *value.shape[1:]]
+        turned = g.op("Gather", value, np.arange(length - 1, -1, -1), axis=0) if back else value
+        results.append(g.moved(turned, 0, axis))
+    return [*done, *results]

@@ -1,0 +1,260 @@
+"""Shapes, and what moves elements without looking at them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.port.from_onnx.builder import NUMBER, Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.node import Node, onnx
+from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.rules.reduce import axes_of
+
+
+@rule("Constant")
+def constant(g: Builder, node: Node) -> Value:
+    for name, dtype in (("value_float", np.float32), ("value_int", np.int64), ("value_floats", np.float32),
+                        ("value_ints", np.int64), ("value", None)):  # fmt: skip
+        if node.has(name):
+            return g.constant(np.asarray(node[name], dtype), node.outputs[0] if not g.inside else "")
+    texts = node["value_strings"] if node.has("value_strings") else node["value_string"]
+    if texts is None:
+        raise NotPortable("holds no dense tensor")
+    array = np.empty((len(texts),) if isinstance(texts, list) else (), object)
+    array[...] = [t.encode() for t in texts] if isinstance(texts, list) else texts.encode()
+    return g.constant(array)
+
+
+@rule("ConstantOfShape")
+def constant_of_shape(g: Builder, node: Node, shape: Value) -> Value:
+    value = np.zeros(1, np.float32) if node["value"] is None else node["value"]
+    return g.full(shape, value.reshape(-1)[0], value.dtype)
+
+
+@rule("Shape")
+def shape(g: Builder, node: Node, x: Value) -> Value:
+    if node["start"] is None and node["end"] is None:
+        return g.dims(x)
+    axes = list(range(x.rank))[slice(node["start"], node["end"])]
+    return g.dims(x, *axes) if axes else g.constant(np.zeros(0, np.int64))
+
+
+@rule("Size")
+def size(g: Builder, node: Node, x: Value) -> Value:
+    return g.constant(np.int64(x.size)) if x.has_rank and x.known else g.Size(x)
+
+
+@rule("Reshape")
+def reshape(g: Builder, node: Node, x: Value, dims: Value) -> Value:
+    if not node["allowzero"]:
+        return g.reshape(x, dims)
+    if dims.array is None:
+        raise NotPortable("allowzero = 1 with a shape that is computed: Caffe2's 0 is a dim as before")
+    wanted = dims.array.tolist()
+    if 0 in wanted and wanted != [x.shape[i] if i < x.rank else -1 for i in range(len(wanted))]:
+        if x.known and x.size == 0 and -1 not in wanted:
+            return g.full(wanted, 0, x.dtype)
+        raise NotPortable(f"allowzero = 1 with the shape {wanted}: Caffe2's 0 is a dim as before")
+    return g.reshape(x, wanted)
+
+
+@rule("Flatten")
+def flatten(g: Builder, node: Node, x: Value) -> Value:
+    axis = node["axis"]
+    return g.Flatten(x, axis=axis % x.rank if axis < 0 else axis)  # type: ignore[no-any-return]
+
+
+@rule("Transpose")
+def transpose(g: Builder, node: Node, x: Value) -> Value:
+    if node.has("perm"):
+        return g.transpose(x, node["perm"])
+    return x if x.has_rank and x.rank < 2 else g.op("Transpose", x)
+
+
+@rule("Squeeze")
+def squeeze(g: Builder, node: Node, x: Value, axes: Value | None = None) -> Value:
+    given = axes_of(node, axes) or [i for i in range(x.rank) if x.static(i) == 1]
+    return g.squeeze(x, *(a % x.rank if a < 0 else a for a in given))
+
+
+@rule("Unsqueeze")
+def unsqueeze(g: Builder, node: Node, x: Value, axes: Value | None = None) -> Value:
+    given = axes_of(node, axes)
+    return g.unsqueeze(x, *(a % (x.rank + len(given)) if a < 0 else a for a in given))
+
+
+@rule("Concat")
+def concat(g: Builder, node: Node, *inputs: Value) -> Value:
+    axis = node["axis"]
+    return g.join(inputs, axis % inputs[0].rank if axis < 0 else axis)
+
+
+@rule("Split")
+def split(g: Builder, node: Node, x: Value, sizes: Value | None = None) -> list[Value]:
+    axis, count = node["axis"] % x.rank, len(node.outputs)
+    if node.has("split"):
+        given = node["split"]
+    elif sizes is not None:
+        given = sizes.constant("split").tolist()
+    else:
+        each = -(-x.static(axis) // count)
+        given = [min(each, x.static(axis) - each * i) for i in range(count)]
+    return g.split(x, given, axis)
+
+
+@rule("Slice")
+def cut(
+    g: Builder, node: Node, x: Value, starts: Value | None = None, ends: Value | None = None, axes: Value | None = None,
+    steps: Value | None = None,
+) -> Value:  # fmt: skip
+    def given(name: str, value: Value | None) -> Any:
+        return node[name] if node.opset < 10 else None if value is None else value.constant(name).tolist()
+
+    try:
+        begins, stops = given("starts", starts), given("ends", ends)
+    except NotPortable:
+        return _computed(g, x, starts, ends, axes, steps)
+    along = given("axes", axes) or range(len(begins))
+    by = (None if node.opset < 10 else given("steps", steps)) or [1] * len(begins)
+    for start, stop, axis, step in zip(begins, stops, along, by):
+        x = _along(g, x, axis % x.rank, int(start), int(stop), int(step))
+    return x
+
+
+def _along(g: Builder, x: Value, axis: int, start: int, stop: int, step: int) -> Value:
+    dim = x.shape[axis]
+    if isinstance(dim, int):
+        places = range(*slice(start, stop, step).indices(dim))
+        if step == 1:
+            return g.cut(x, axis, places.start, max(places.start, places.stop))
+        return g.op("Gather", x, np.asarray(places, np.int64), axis=axis)  # type: ignore[no-any-return]
+    if step != 1:
+        raise NotPortable(f"takes every {step}th element of dim {axis}, whose size isn't known")
+    first = start if start >= 0 else start - 1  # Caffe2's -1 is the end itself
+    last = -1 if stop >= np.iinfo(np.int32).max else stop if stop >= 0 else stop - 1
+    if first >= 0:
+        return g.cut(x, axis, first, last)
+    starts, ends = [0] * x.rank, [-1] * x.rank
+    starts[axis], ends[axis] = first, last
+    return g.op("Slice", x, starts=starts, ends=ends)  # type: ignore[no-any-return]
+
+
+def _computed(g: Builder, x: Value, starts: Any, ends: Any, axes: Value | None, steps: Value | None) -> Value:
+    """Cut where computed numbers say; Caffe2 counts them from the front, or one further from the end."""
+    if steps is not None and (steps.constant("steps") != 1).any():
+        raise NotPortable("starts and ends are computed, and steps aren't 1")
+    count = starts.static(0)
+    along = list(range(count)) if axes is None else [int(a) % x.rank for a in axes.constant("axes")]
+    size = g.Gather(g.cast(g.dims(x), np.int64), np.asarray(along, np.int64))
+    places = []
+    for given in (starts, ends):
+        given, zero = g.cast(given, np.int64), g.constant(np.zeros(count, np.int64))
+        front = g.where(g.LT(given, zero), g.Add(given, size), given)
+        inside = g.where(g.LT(front, zero), zero, front)
+        places.append(g.where(g.GT(inside, size), size, inside))
+    places[1] = g.where(g.LT(places[1], places[0]), places[0], places[1])
+    for i, axis in enumerate(along):
+        parts = []
+        for value, rest in zip(places, (0, -1)):
+            one = g.op("Slice", value, starts=[i], ends=[i + 1])
+            around = [np.full(n, rest, np.int64) for n in (axis, x.rank - axis - 1)]
+            parts.append(g.join([v for v in (around[0], one, around[1]) if not isinstance(v, np.ndarray) or v.size], 0))
+        shape = x.shape
+        x = g.op("Slice", x, *parts)
+        x.shape = [None if j == axis else d for j, d in enumerate(shape)]
+    return x
+
+
+@rule("Expand")
+def expand(g: Builder, node: Node, x: Value, dims: Value) -> Value:
+    return g.expand(x, dims)
+
+
+@rule("Tile")
+def tile(g: Builder, node: Node, x: Value, repeats: Value, tiles: Value | None = None) -> Value:
+    return g.NumpyTile(x, g.cast(repeats, np.int64))  # type: ignore[no-any-return]
+
+
+@rule("Range")
+def span(g: Builder, node: Node, start: Value, limit: Value, delta: Value) -> Value:
+    """By the number of elements: Caffe2's Range counts wrong where it goes down."""
+    first, end, step = g.accepted(NUMBER, start, limit, delta)
+    if step.array is not None and step.array > 0:
+        found = g.Range(first, end, step)
+    else:
+        apart, by = (g.cast(v, np.float64) for v in (g.Sub(end, first), step))
+        turns = g.Range(g.cast(g.Ceil(g.Div(apart, by)), np.int64))
+        found = g.Add(g.Mul(g.cast(turns, first.dtype), step), first)
+    found.shape = [None]
+    return g.cast(found, start.dtype)
+
+
+@rule("EyeLike")
+def eye(g: Builder, node: Node, x: Value) -> Value:
+    dtype = x.dtype if node["dtype"] is None else onnx.helper.tensor_dtype_to_np_dtype(node["dtype"])
+    return g.constant(np.eye(x.static(0), x.static(1), node["k"], dtype))
+
+
+@rule("DepthToSpace", "SpaceToDepth")
+def blocks(g: Builder, node: Node, x: Value) -> Value:
+    block, (n, c, h, w) = node["blocksize"], (x.static(i) for i in range(4))
+    if node.type == "SpaceToDepth":
+        folded = g.reshape(x, [n, c, h // block, block, w // block, block])
+        order = [0, 1, 3, 5, 2, 4] if node["mode"] == "CRD" else [0, 3, 5, 1, 2, 4]
+        return g.reshape(g.transpose(folded, order), [n, c * block**2, h // block, w // block])
+    if node["mode"] == "CRD":
+        folded = g.transpose(g.reshape(x, [n, c // block**2, block, block, h, w]), [0, 1, 4, 2, 5, 3])
+    else:
+        folded = g.transpose(g.reshape(x, [n, block, block, c // block**2, h, w]), [0, 3, 4, 1, 5, 2])
+    return g.reshape(folded, [n, c // block**2, h * block, w * block])
+
+
+@rule("Trilu")
+def triangle(g: Builder, node: Node, x: Value, k: Value | None = None) -> Value:
+    offset = 0 if k is None else int(k.constant("k"))
+    rows, columns = x.static(-2), x.static(-1)
+    kept = np.tri(rows, columns, offset if not node["upper"] else offset - 1, dtype=bool)
+    return g.where(g.constant(~kept if node["upper"] else kept), x, g.like(x, 0))
+
+
+@rule("Pad")
+def pad(g: Builder, node: Node, x: Value, pads: Value | None = None, value: Value | None = None, axes: Value | None = None) -> Value:
+    given = node["pads"] if pads is None else pads.constant("pads").tolist()
+    fill = (node["value"] or 0.0) if pads is None else 0 if value is None else value.constant("constant_value").item()
+    along = [a % x.rank for a in axes.constant("axes").tolist()] if axes is not None else list(range(x.rank))
+    heads, tails = [0] * x.rank, [0] * x.rank
+    for i, axis in enumerate(along):
+        heads[axis], tails[axis] = given[i], given[i + len(along)]
+    return padded(g, x, heads, tails, node["mode"], fill)
+
+
+def padded(g: Builder, x: Value, heads: list[int], tails: list[int], mode: str, fill: Any) -> Value:
+    """x with elements put before and behind each axis (or taken off, for negative numbers)."""
+    if not any((*heads, *tails)):
+        return x
+    image = x.rank == 4 and not any((*heads[:2], *tails[:2])) and min(*heads, *tails) >= 0
+    if image and x.dtype == np.float32 and mode in ("constant", "reflect", "edge"):
+        return g.PadImage(x, pads=[*heads[2:], *tails[2:]], mode=mode, value=float(fill))  # type: ignore[no-any-return]
+    for axis in [i for i, pair in enumerate(zip(heads, tails)) if any(pair)]:
+        if mode == "constant":
+            x = _put_around(g, x, axis, heads[axis], tails[axis], fill)
+        else:
+            size = x.static(axis)
+            places = np.pad(np.arange(size), (max(heads[axis], 0), max(tails[axis], 0)), mode)  # type: ignore[call-overload]
+            places = places[max(-heads[axis], 0) : len(places) - max(-tails[axis], 0)]
+            x = g.op("Gather", x, places.astype(np.int64), axis=axis)
+    return x
+
+
+def _put_around(g: Builder, x: Value, axis: int, head: int, tail: int, fill: Any) -> Value:
+    if min(head, tail) < 0:
+        x = _along(g, x, axis, max(-head, 0), tail if tail < 0 else np.iinfo(np.int64).max, 1)
+    parts: list[Value] = [x]
+    for count, at in ((head, 0), (tail, len(parts))):
+        if count > 0:
+            dims = [count if i == axis else x.shape[i] for i in range(x.rank)]
+            if not all(isinstance(d, int) for d in dims):
+                raise NotPortable("pads a tensor whose dims aren't known; give the shapes of the inputs")
+            parts.insert(at if at == 0 else len(parts), g.full(dims, fill, x.dtype))
+    return g.join(parts, axis)

@@ -1,0 +1,104 @@
+"""to_onnx: walks a net, operator by operator, and lets the rules write each one's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from caffe2ops.defs import NetDef, OperatorDef
+from caffe2ops.errors import OperatorError, did_you_mean
+from caffe2ops.port.onnx.model import OnnxModel
+from caffe2ops.port.onnx.nets import given_out_by, read_by, read_by_operator, written_by
+from caffe2ops.port.onnx.rules import rules
+from caffe2ops.port.onnx.walker import CONSTANTS, Walker, is_given
+from caffe2ops.port.packages import need
+from caffe2ops.workspace import Workspace
+
+OPSET = 21  # the newest that every onnxruntime of the extra `port` runs in full
+OLDEST, NEWEST = 16, 25
+
+
+def to_onnx(
+    net: NetDef,
+    init: NetDef | Mapping[str, Any] | Workspace | None = None,
+    shapes: Mapping[str, Any] | None = None,
+    *,
+    outputs: Sequence[str] = (),
+    opset: int = OPSET,
+    allow_custom: bool = False,
+) -> OnnxModel:
+    """A net as an ONNX model with the parameters in it.
+
+    `init`: the net that makes the parameters, the parameters by name, or a workspace that holds them. `shapes`: for
+    every other blob that the net reads, an array like it, a TensorSpec, or dims (float32); a dim is a number, a name
+    ("N") where it varies, or None. `outputs`: the blobs wanted; only what they need is ported. `allow_custom` keeps
+    operators without a rule as nodes of the domain "caffe2ops".
+
+    Raises OperatorError for the first operator that can't be ported, ValueError for inputs whose shape is not given.
+    """
+    newest = min(NEWEST, need("onnx").defs.onnx_opset_version())
+    if not OLDEST <= opset <= newest:
+        raise ValueError(f"opset = {opset}, wants {OLDEST} to {newest}")
+    workspace = _workspace(init)
+    wanted = tuple(outputs or net.external_output or given_out_by(net))
+    if outputs:
+        net = _needed_for(net, wanted)
+    declared = bool(outputs or net.external_output)
+    shapes = dict(shapes or {})
+    names = [name for name in read_by(net) if name in shapes or _is_empty(workspace, name)]
+    if missing := [name for name in names if name not in shapes]:
+        listed = ", ".join(map(repr, missing))
+        raise ValueError(f"the shape of input {listed} is not given (--shape {missing[0]}=N,3,224,224 or --feeds)")
+    names += [name for name in shapes if name not in names and name in net.external_input]
+    parameters = {name: workspace.fetch(name) for name in read_by(net) if name not in names}
+    if not allow_custom:
+        _refuse_unknown(net)
+    fed = {name: shapes[name] for name in names}
+    return Walker(net, parameters, fed, wanted, opset, allow_custom, declared).model
+
+
+def _workspace(init: Any) -> Workspace:
+    if isinstance(init, Workspace):
+        return init
+    workspace = Workspace()
+    if isinstance(init, Mapping):
+        for name, value in init.items():
+            workspace.feed(name, value)
+    elif init is not None:
+        workspace.run(init)
+    return workspace
+
+
+def _is_empty(workspace: Workspace, name: str) -> bool:
+    blob = workspace.find(name)
+    return blob is None or blob.value is None
+
+
+def _needed_for(net: NetDef, outputs: Sequence[str]) -> NetDef:
+    """The operators that these blobs need. Raises ValueError for a blob that the net does not have."""
+    known = {name for op in net.op for name in (*op.input, *written_by(op))}
+    for name in outputs:
+        if name not in known:
+            raise ValueError(f"the net has no blob {name!r}{did_you_mean(name, known)}")
+    wanted, kept = set(outputs), []
+    for op in reversed(net.op):
+        if wanted & set(written_by(op)):
+            kept.append(op)
+            wanted.update(read_by_operator(op))
+    return net.replace(op=tuple(reversed(kept)), external_output=tuple(outputs))
+
+
+def _refuse_unknown(net: NetDef) -> None:
+    """Raises OperatorError for the operators without a rule, all of them in one message."""
+    found: dict[str, tuple[int, OperatorDef]] = {}
+    for index, op in enumerate(net.op):
+        if op.type not in rules() and op.type not in CONSTANTS and not is_given(op):
+            found.setdefault(op.type, (index, op))
+    if found:
+        index, op = next(iter(found.values()))
+        others = ", ".join(f"{kind} (operator {i})" for kind, (i, _) in list(found.items())[1:])
+        raise OperatorError(
+            f"has no form in ONNX here{f'; nor have {others}' if others else ''}. Name outputs before it (--output), "
+            "or keep it as an operator of the domain caffe2ops (--allow-custom)",
+            op, net=net.name, index=index,
+        )  # fmt: skip

@@ -1,0 +1,136 @@
+"""What to_onnx gives: the graph with its parameters, how Caffe2's blobs map to it, and writing it to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import caffe2ops
+from caffe2ops.defs import NetDef
+from caffe2ops.port.onnx.nets import read_by_operator
+from caffe2ops.port.onnx.nodes import elem_type, make_node
+from caffe2ops.port.onnx.values import Graph, Node, Value
+from caffe2ops.port.packages import need
+
+onnx = need("onnx")
+EXTERNAL = (1 << 31) - (1 << 24)  # bytes of parameters that still fit into one protobuf file, with the graph
+CUSTOM_DOMAIN = "caffe2ops"
+
+
+@dataclass
+class Step:
+    """What one operator of the net became: its position (one number a nesting), type, and the Values of its outputs."""
+
+    position: tuple[int, ...]
+    type: str
+    outputs: list[tuple[str, Value]]
+
+
+@dataclass
+class OnnxModel:
+    """A ported net. `save` writes it; `outputs` maps Caffe2's blobs to the outputs of the model, in order.
+
+    `notes` says what ONNX cannot do as Caffe2 did; `custom` lists the types kept as nodes of the domain "caffe2ops".
+    `net` is the part of the net that was ported, `parameters` are the blobs that it finds in the workspace.
+    """
+
+    net: NetDef
+    parameters: dict[str, Any]
+    graph: Graph
+    outputs: dict[str, Value]
+    opset: int
+    steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    custom: list[str] = field(default_factory=list)
+    state: list[str] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> list[Value]:
+        """What must be fed."""
+        return [value for value in self.graph.inputs if value.default is None]
+
+    def is_read(self, name: str) -> bool:
+        """Whether an operator reads this blob, or it is given out."""
+        return name in self.outputs or any(name in read_by_operator(op) for op in self.net.op)
+
+    def proto(self, outputs: Sequence[Value] = (), data: Path | None = None) -> Any:
+        """The ModelProto; `outputs` are given out besides the model's own. With `data`, parameters are written to that
+        file, and the model refers to it."""
+        outs = list(dict.fromkeys([*self.graph.outputs, *outputs]))
+        graph = self._graph_proto(self.graph, outs)
+        if data is None:
+            graph.initializer.extend(onnx.numpy_helper.from_array(a, name) for name, a in self.initializers().items())
+        else:
+            with data.open("wb") as file:
+                graph.initializer.extend(_external(name, a, file, data.name) for name, a in self.initializers().items())
+        imports = [onnx.helper.make_opsetid("", self.opset)]
+        if self.custom:
+            imports.append(onnx.helper.make_opsetid(CUSTOM_DOMAIN, 1))
+        return onnx.helper.make_model(
+            graph, opset_imports=imports, ir_version=onnx.helper.find_min_ir_version_for(imports[:1]),
+            producer_name="caffe2ops", producer_version=caffe2ops.__version__, doc_string="\n".join(self.notes),
+        )  # fmt: skip
+
+    def save(self, path: str | Path, external: int = EXTERNAL) -> list[Path]:
+        """Writes the model, and gives the files written.
+
+        From `external` bytes of parameters on, they go to a file of their own beside it (PATH.data).
+        """
+        path = Path(path)
+        size = sum(array.nbytes for array in self.initializers().values())
+        data = path.with_name(path.name + ".data") if size >= external else None
+        path.write_bytes(self.proto(data=data).SerializeToString(deterministic=True))
+        return [path] if data is None else [path, data]
+
+    def initializers(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The constants that nodes use and the values of inputs that need not be fed, by name."""
+        used = {v.name: v.array for node in walk(self.graph) for v in node.inputs if v is not None}
+        used |= {v.name: v.default for v in self.graph.inputs}
+        return {name: np.asarray(array, order="C") for name, array in used.items() if array is not None}
+
+    def _graph_proto(self, graph: Graph, outputs: Sequence[Value]) -> Any:
+        return onnx.helper.make_graph(
+            [self._node_proto(node) for node in graph.nodes], graph.name or "net",
+            [_info(value) for value in graph.inputs], [_info(value) for value in outputs],
+        )  # fmt: skip
+
+    def _node_proto(self, node: Node) -> Any:
+        bodies = {
+            name: self._graph_proto(value, value.outputs)
+            for name, value in node.attributes.items()
+            if isinstance(value, Graph)
+        }
+        plain = Node(node.type, node.inputs, node.outputs, {**node.attributes, **bodies}, node.domain, node.name)
+        names = [[v.name if v is not None else "" for v in values] for values in (node.inputs, node.outputs)]
+        return make_node(plain, *names)
+
+
+def walk(graph: Graph) -> Iterator[Node]:
+    """All nodes, those of bodies too; a body's outputs count as inputs of a node, so that nothing used is missed."""
+    for node in graph.nodes:
+        yield node
+        for value in node.attributes.values():
+            if isinstance(value, Graph):
+                yield from walk(value)
+                yield Node("", list(value.outputs), [])
+
+
+def _info(value: Value) -> Any:
+    shape = value.shape if value.has_rank else None
+    return onnx.helper.make_tensor_value_info(value.name, 0 if value.dtype is None else elem_type(value.dtype), shape)
+
+
+def _external(name: str, array: np.ndarray[Any, Any], file: Any, location: str) -> Any:
+    """A TensorProto whose bytes were appended to the file, each aligned so that it can be mapped."""
+    file.write(b"\0" * (-file.tell() % 4096))
+    offset = file.tell()
+    file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    tensor = onnx.TensorProto(name=name, dims=array.shape, data_type=elem_type(array.dtype))
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, text in (("location", location), ("offset", str(offset)), ("length", str(array.nbytes))):
+        tensor.external_data.add(key=key, value=text)
+    return tensor

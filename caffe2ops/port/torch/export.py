@@ -1,0 +1,250 @@
+"""to_torch: walks a net, operator by operator, and lets the rules write each one's statements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from caffe2ops import registry
+from caffe2ops.defs import NetDef, OperatorDef
+from caffe2ops.errors import OperatorError, did_you_mean
+from caffe2ops.infer import TensorSpec, as_spec
+from caffe2ops.port.onnx.nets import given_out_by, read_by, read_by_operator, written_by
+from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.torch.model import TorchModel
+from caffe2ops.port.torch.rules import rules
+from caffe2ops.port.torch.text import identifier, snake
+from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.torch.writer import Several, Writer
+from caffe2ops.workspace import Workspace
+
+CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))
+
+
+def to_torch(
+    net: NetDef,
+    init: NetDef | Mapping[str, Any] | Workspace | None = None,
+    shapes: Mapping[str, Any] | None = None,
+    *,
+    outputs: Sequence[str] = (),
+) -> TorchModel:
+    """A net as the source of a torch.nn.Module, with its weights.
+
+    `init`: the net that makes the parameters, the parameters by name, or a workspace that holds them. `shapes`: for
+    every other blob that the net reads, an array like it, a TensorSpec, or dims (float32); a dim is a number, a name
+    ("N") where it varies, or None. `outputs`: the blobs wanted; only what they need is ported. Of a net that trains
+    itself, the operators before the first gradient operator are.
+
+    Raises OperatorError for the first operator that can't be ported, ValueError for inputs whose shape is not given.
+    """
+    notes: list[str] = []
+    shapes = dict(shapes or {})
+    workspace = _workspace(init)
+    forward, wanted = _forward_of(net, outputs, notes)
+    names = [name for name in read_by(forward) if name in shapes or _is_empty(workspace, name)]
+    if missing := [name for name in names if name not in shapes]:
+        raise ValueError(
+            f"the shape of input {', '.join(map(repr, missing))} is not given (--shape {missing[0]}=N,3,224,224 or --feeds)"
+        )
+    parameters = {name: workspace.fetch(name) for name in read_by(forward) if name not in names}
+    _refuse_unknown(forward)
+    inputs = [_input(name, shapes[name]) for name in names]
+    return _Export(forward, parameters, inputs, wanted, notes).model
+
+
+def _forward_of(net: NetDef, outputs: Sequence[str], notes: list[str]) -> tuple[NetDef, tuple[str, ...]]:
+    """The operators that the outputs need, and the outputs."""
+    backward = (i for i, op in enumerate(net.op) if op.is_gradient_op or _computes_a_gradient(op.type))
+    first = next(backward, len(net.op))
+    kept = net.op[:first]
+    if first < len(net.op):
+        seeds = {name for op in net.op[first:] for name in op.input if name.endswith("_grad")}
+        kept = tuple(op for op in kept if not op.output or not seeds.issuperset(op.output))
+        notes.append(
+            f"the operators from the first gradient operator on (operator {first}, {net.op[first].type}) are left out: "
+            "PyTorch differentiates by itself"
+        )
+    forward = net.replace(op=kept, external_output=())
+    written = {name for op in forward.op for name in written_by(op)}
+    declared = [name for name in net.external_output if name in written]
+    if first < len(net.op) or not declared:
+        declared += given_out_by(forward)
+    wanted = tuple(dict.fromkeys(outputs or declared))
+    if not wanted:
+        raise ValueError(f"net {net.name!r} gives out nothing; name outputs")
+    known = written | {name for op in net.op for name in op.input}
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"the net has no blob {name!r}{did_you_mean(name, known)}")
+    needed = set(wanted)
+    used, left = [], []
+    for op in reversed(forward.op):
+        if needed & set(written_by(op)) or not op.output:
+            used.append(op)
+            needed.update(read_by_operator(op))
+        else:
+            left.append(op.type)
+    if left:
+        counted = ", ".join(f"{n} {kind}" for kind, n in Counter(left).items())
+        notes.append(f"operators that the outputs do not need are left out: {counted}")
+    return forward.replace(op=tuple(reversed(used)), external_output=wanted), wanted
+
+
+def _computes_a_gradient(type_name: str) -> bool:
+    return type_name.endswith("Gradient") and type_name not in rules()
+
+
+def _workspace(init: Any) -> Workspace:
+    if isinstance(init, Workspace):
+        return init
+    workspace = Workspace()
+    if isinstance(init, Mapping):
+        for name, value in init.items():
+            workspace.feed(name, value)
+    elif init is not None:
+        workspace.run(init)
+    return workspace
+
+
+def _is_empty(workspace: Workspace, name: str) -> bool:
+    blob = workspace.find(name)
+    return blob is None or blob.value is None
+
+
+def _refuse_unknown(net: NetDef) -> None:
+    """Raises OperatorError for the operators without a rule, all of them in one message."""
+    found: dict[str, tuple[int, OperatorDef]] = {}
+    for index, op in enumerate(net.op):
+        if op.type not in rules() and not _is_constant(op):
+            found.setdefault(op.type, (index, op))
+    if found:
+        index, op = next(iter(found.values()))
+        others = ", ".join(f"{kind} (operator {i})" for kind, (i, _) in list(found.items())[1:])
+        raise OperatorError(
+            f"has no form in PyTorch here{f'; nor have {others}' if others else ''}. Name outputs before it (--output), or "
+            "keep this part in caffe2ops",
+            op, net=net.name, index=index,
+        )  # fmt: skip
+
+
+def _is_constant(op: OperatorDef) -> bool:
+    return not op.input and (op.type in CONSTANTS or op.type.startswith("GivenTensor"))
+
+
+def _input(name: str, given: Any) -> Value:
+    """An input that is like what was given."""
+    if isinstance(given, TensorSpec):
+        dims: Any = given.shape
+        dtype = given.dtype
+    elif hasattr(given, "dtype") and hasattr(given, "shape"):
+        dims, dtype = given.shape, given.dtype
+    else:
+        dims, dtype = given, np.dtype(np.float32)
+    if dtype is None or dtype == object:
+        raise ValueError(f"input {name!r}: holds strings, which PyTorch has no tensors of")
+    return Value(name, dtype, [d if isinstance(d, (int, str)) else None for d in dims])
+
+
+class _Export:
+    """One export: the state of the walk."""
+
+    def __init__(
+        self, net: NetDef, parameters: dict[str, Any], inputs: list[Value], wanted: tuple[str, ...], notes: list[str]
+    ):
+        self.net, self.parameters, self.wanted = net, parameters, wanted
+        self.w = Writer(parameters)
+        self.w.source.notes += notes
+        uses = Counter(name for op in net.op for name in read_by_operator(op))
+        written = {name for op in net.op for name in written_by(op)}
+        self.env: dict[str, Tensor] = {}
+        arguments = []
+        for value in inputs:
+            local = self.w.locals.unique(identifier(value.name))
+            arguments.append(local)
+            self.env[value.name] = Tensor(local, value.spec, blob=value.name)
+        for name, held in parameters.items():
+            self.env[name] = self._parameter(name, held)
+            alone = uses[name] == 1 and name not in written and name not in wanted
+            self.env[name].owned = alone and getattr(held, "dtype", None) == np.float32
+        self.scope, self.scopes = "", _scopes(net)
+        for index, op in enumerate(net.op):
+            read_later = {n for other in net.op[index + 1 :] for n in read_by_operator(other)} | set(wanted)
+            try:
+                self._operator(index, op, read_later)
+            except (NotPortable, ValueError, TypeError, LookupError) as error:
+                shown = tuple(f"{name} {self.env[name].spec}" if name in self.env else f"{name} ?" for name in op.input)
+                raise OperatorError(str(error) or repr(error), op, shown, net.name, index) from error
+        results = [str(self.env[name]) for name in wanted]
+        self.model = TorchModel(net, parameters, inputs, arguments, wanted, results, self.w.source)
+
+    def _parameter(self, name: str, held: Any) -> Tensor:
+        if not isinstance(held, np.ndarray) or held.dtype == object:
+            return Tensor(name, TensorSpec())
+        return Tensor(lambda: self.w.parameter(name, held), TensorSpec(held.shape, held.dtype), held, name)
+
+    def _operator(self, index: int, op_def: OperatorDef, read_later: set[str]) -> None:
+        op = registry.create(op_def.replace(device_option=None, engine=""))
+        for name in op_def.input:
+            if name not in self.env:
+                raise ValueError(f"reads {name!r}, which nothing has written{did_you_mean(name, self.env)}")
+        if _is_constant(op_def):
+            self._constant(op_def)
+            return
+        inputs = [self.env[name] for name in op_def.input]
+        specs = op.infer_specs([x.spec for x in inputs])
+        w = self.w
+        w.op, w.wanted_outputs = op, frozenset(i for i, n in enumerate(op_def.output) if n in read_later)
+        names = [self._local(name, op_def) if i in w.wanted_outputs else "_" for i, name in enumerate(op_def.output)]
+        w.scope = next((n for n in names if n != "_"), identifier(op_def.type))
+        self._comment(index)
+        made = rules()[op.type](w, op, *inputs)
+        if isinstance(made, Several):
+            w.line(f"{', '.join(names)} = {made.text}")
+        else:
+            results = list(made) if isinstance(made, (tuple, list)) else [made]
+            for name, text in zip(names, results):
+                if name != "_":
+                    if text is None:
+                        raise NotPortable(f"has no form in PyTorch here for its output {name}")
+                    w.line(f"{name} = {text}")
+        for name, local, spec in zip(op_def.output, names, specs):
+            self.env.pop(name, None)
+            if local != "_":
+                self.env[name] = Tensor(local, spec, blob=name)
+
+    def _constant(self, op_def: OperatorDef) -> None:
+        workspace = Workspace()
+        workspace.run(op_def.replace(device_option=None, engine=""))
+        name = op_def.output[0]
+        array = workspace.fetch(name)
+        if not isinstance(array, np.ndarray) or array.dtype == object:
+            raise NotPortable("fills with strings")
+        self.env[name] = Tensor(lambda: self.w.constant(name, array), as_spec(array), array, name)
+
+    def _local(self, blob: str, op_def: OperatorDef) -> str:
+        """A local for a blob; one that is written again is named after the operator, too."""
+        name = identifier(blob)
+        if name in self.w.locals.taken and blob in op_def.input:
+            name = f"{name}_{snake(op_def.type)}"
+        return self.w.locals.unique(name)
+
+    def _comment(self, index: int) -> None:
+        """The scope that blobs are named by, where one of several operators begins or ends."""
+        scope = self.scopes[index]
+        if scope != self.scope:
+            self.scope = scope
+            if self.w.source.forward:
+                self.w.source.forward.append("")
+            if scope:
+                self.w.source.forward.append(f"        # {scope}")
+
+
+def _scopes(net: NetDef) -> list[str]:
+    """For each operator the scope of its first output; none where only one operator in a row has it."""
+    found = [op.output[0].rpartition("/")[0] if op.output else "" for op in net.op]
+    runs = [list(run) for _, run in groupby(found)]
+    return [scope if len(run) > 1 else "" for run in runs for scope in run]

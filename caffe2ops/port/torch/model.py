@@ -1,0 +1,139 @@
+"""What to_torch gives: the source of the module with its weights, and writing both to files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import caffe2ops
+from caffe2ops.defs import NetDef
+from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.packages import need
+from caffe2ops.port.torch.text import WIDTH, class_name, fold
+from caffe2ops.port.torch.writer import Source
+
+
+@dataclass
+class TorchModel:
+    """A ported net. `save` writes it.
+
+    `net` is the part of the net that was ported, `parameters` are the blobs that it finds in the workspace; `outputs`
+    the blobs that forward gives, in order. `written` holds statements, functions, weights and notes.
+    """
+
+    net: NetDef
+    parameters: dict[str, Any]
+    inputs: list[Value]
+    arguments: list[str]
+    outputs: tuple[str, ...]
+    results: list[str]
+    written: Source
+
+    @property
+    def notes(self) -> list[str]:
+        """What the source cannot do as Caffe2 did, and what was left out."""
+        return self.written.notes
+
+    @property
+    def class_name(self) -> str:
+        return class_name(self.net.name)
+
+    def weights(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The entries of the weights file."""
+        return {key: np.asarray(state.array, order="C") for key, state in self.written.states.items()}
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Writes the source, and its weights beside it (the same name with .safetensors). Gives the files written."""
+        path = Path(path)
+        path.write_text(self.source(), encoding="utf-8")
+        if not self.written.states:
+            return [path]
+        beside = path.with_suffix(".safetensors")
+        need("safetensors.numpy").save_file(self.weights(), str(beside))
+        return [path, beside]
+
+    def source(self) -> str:
+        """The text of the module."""
+        body = "\n".join([*self._functions(), *self._class(), *self._load()])
+        return "\n".join([*self._docstring(), *self._imports(body), body, ""])
+
+    def _docstring(self) -> Iterator[str]:
+        name = self.net.name or "net"
+        yield f'"""{_plain(name)}: a Caffe2 net as a PyTorch module, ported by caffe2ops {caffe2ops.__version__}.'
+        yield ""
+        yield f"Inputs: {'; '.join(f'{_plain(v.name)} {v.dtype}[{_dims(v)}]' for v in self.inputs) or 'none'}."
+        yield f"Outputs: {'; '.join(map(_plain, self.outputs))}."
+        for note in self.notes:
+            yield f"Note: {_plain(note)}."
+        yield '"""'
+        yield ""
+
+    def _imports(self, body: str) -> Iterator[str]:
+        standard = [f"import {name}" for name in ("math",) if re.search(rf"\b{name}\.", body)]
+        if self.written.states:
+            standard.append("from pathlib import Path")
+        if standard:
+            yield from standard
+            yield ""
+        if re.search(r"\btorch\.", body):
+            yield "import torch"
+        if re.search(r"\bF\.", body):
+            yield "import torch.nn.functional as F"
+        if self.written.states:
+            yield "from safetensors.torch import load_file"
+        yield "from torch import Tensor, nn"
+        yield ""
+        if self.written.states:
+            yield 'WEIGHTS = Path(__file__).with_suffix(".safetensors")'
+            yield ""
+        yield ""
+
+    def _functions(self) -> Iterator[str]:
+        for text in self.written.functions.values():
+            yield from (text, "", "")
+
+    def _class(self) -> Iterator[str]:
+        yield f"class {self.class_name}(nn.Module):"
+        if self.written.init:
+            yield "    def __init__(self) -> None:"
+            yield "        super().__init__()"
+            yield from self.written.init
+            yield ""
+        gives = "Tensor" if len(self.results) == 1 else f"tuple[{', '.join(['Tensor'] * len(self.results))}]"
+        arguments = ["self", *(f"{name}: Tensor" for name in self.arguments)]
+        line = f"    def forward({', '.join(arguments)}) -> {gives}:"
+        if len(line) <= WIDTH:
+            yield line
+        else:
+            yield "    def forward("
+            yield from (f"        {argument}," for argument in arguments)
+            yield f"    ) -> {gives}:"
+        yield from self.written.forward
+        yield from fold(f"return {', '.join(self.results)}", 2)
+        yield from ("", "")
+
+    def _load(self) -> Iterator[str]:
+        name = self.class_name
+        if self.written.states:
+            yield f"def load(path: str | Path = WEIGHTS) -> {name}:"
+            yield '    """The module with the weights of the file, ready to answer."""'
+            yield f"    model = {name}()"
+            yield "    model.load_state_dict(load_file(path))"
+            yield "    return model.eval()"
+        else:
+            yield f"def load() -> {name}:"
+            yield '    """The module, ready to answer."""'
+            yield f"    return {name}().eval()"
+
+
+def _dims(value: Value) -> str:
+    return ", ".join("?" if d is None else str(d) for d in value.shape)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\\", "/").replace('"""', "'''").rstrip(".")

@@ -1,0 +1,36 @@
+"""Tensors made of a shape: constants, ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.torch.rules import rule
+from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.torch.writer import Writer, dtype_name
+
+
+def dims_of(op: Any, x: Tensor | None) -> str:
+    """The shape that a filler fills, as source."""
+    if x is None:
+        return literal(tuple(op.shape))
+    front = f"{x}.tolist()" if op.input_as_shape else f"{x}.shape"
+    return f"(*{front}, {', '.join(map(str, op.extra_shape))})" if op.extra_shape else front
+
+
+@rule("ConstantFill", "Float16ConstantFill")
+def constant_fill(t: Writer, op: Any, x: Tensor | None = None, value: Tensor | None = None) -> str:
+    if op.fills == object:
+        raise NotPortable("fills with strings")
+    if value is not None:
+        return f"{value}.reshape(()).expand({dims_of(op, x)})"
+    held = op._value if op.type == "ConstantFill" else op.value
+    device = "" if x is None else f", device={x}.device"
+    return f"torch.full({dims_of(op, x)}, {literal(held)}, dtype={dtype_name(op.fills)}{device})"
+
+
+@rule("RangeFill")
+def range_fill(t: Writer, op: Any, x: Tensor | None = None) -> str:
+    dims = t.let("dims", dims_of(op, x))
+    return f"torch.arange(math.prod({dims}), dtype=torch.float32).reshape({dims})"

@@ -1,0 +1,315 @@
+"""Images: convolution, pooling, padding, resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID
+from caffe2ops.ops.conv.stylizer import NOISE_BLOB
+from caffe2ops.ops.fill.mt19937 import generator_of
+from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.torch.rules import rule
+from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.torch.writer import Writer
+
+Pads = list[int]
+
+
+def to_first(x: Any, rank: int) -> str:
+    """Channels from the last axis to axis 1, as source."""
+    return f"{x}.movedim(-1, 1)" if rank > 2 else str(x)
+
+
+def to_last(x: Any, rank: int) -> str:
+    """Channels from axis 1 to the last axis, as source."""
+    return f"{x}.movedim(1, -1)" if rank > 2 else str(x)
+
+
+def first(t: Writer, op: Any, x: Tensor) -> str:
+    """Images with channels in axis 1."""
+    return str(t.let("nchw", to_first(x, x.rank))) if op.channels_last and x.rank > 2 else str(x)
+
+
+def back(op: Any, text: str, rank: int) -> str:
+    """A result in the order that the operator has."""
+    return to_last(text, rank) if op.channels_last else text
+
+
+def spatial(op: Any, x: Tensor) -> tuple[int | None, ...]:
+    return x.shape[1:-1] if op.channels_last else x.shape[2:]
+
+
+def windows(op: Any, x: Tensor) -> tuple[list[int], list[int], list[int], Pads, Pads]:
+    """Kernel, strides, dilations, and padding at the heads and tails."""
+    dims = spatial(op, x)
+    rank = len(dims)
+    kernel = op.spelled("kernels", rank, 0)
+    if op.legacy_pad in (SAME, CAFFE_LEGACY_POOLING):
+        if None in dims:
+            raise NotPortable("needs height and width of X as numbers: its padding depends on them")
+        found = op.windows(dims)
+        heads, tails = [w.head for w in found], [w.tail for w in found]
+    else:
+        pads = [0] * 2 * rank if op.legacy_pad == VALID else op.explicit_pads(rank)
+        heads, tails = pads[:rank], pads[rank:]
+    return kernel, op.spelled("strides", rank, 1), op.spelled("dilations", rank, 1), heads, tails
+
+
+def per_axis(numbers: Sequence[int]) -> str:
+    """One number where all are the same, else a tuple."""
+    return str(numbers[0]) if len(set(numbers)) == 1 else literal(tuple(numbers))
+
+
+def padding(x: str, heads: Pads, tails: Pads, value: float = 0.0, mode: str = "") -> str:
+    """Images with padding around, negative padding taking elements off."""
+    if not any((*heads, *tails)):
+        return x
+    pads = [n for pair in reversed(list(zip(heads, tails))) for n in pair]
+    how = f', mode="{mode}"' if mode else f", value={literal(value)}" if value else ""
+    return f"F.pad({x}, {literal(tuple(pads))}{how})"
+
+
+def padded(t: Writer, x: str, heads: Pads, tails: Pads, value: float = 0.0) -> str:
+    """The same as a local."""
+    text = padding(x, heads, tails, value)
+    return text if text == x else str(t.let("padded", text))
+
+
+def options(**given: tuple[Sequence[int] | int, int]) -> str:
+    """Arguments that are not the default: name=(numbers, default)."""
+    texts = []
+    for name, (value, default) in given.items():
+        numbers = [value] if isinstance(value, int) else list(value)
+        if any(n != default for n in numbers):
+            texts.append(f", {name}={per_axis(numbers)}")
+    return "".join(texts)
+
+
+@rule("Conv", "Conv1D", "Conv2D", "Conv3D")
+def conv(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = None) -> str:
+    rank = X.rank - 2
+    if rank > 3:
+        raise NotPortable(f"has {rank} spatial axes, PyTorch convolves over 3 at most")
+    if op.global_pooling:
+        kernel, strides, dilations, heads, tails = ([n] * rank for n in (0, 1, 1, 0, 0))
+    else:
+        kernel, strides, dilations, heads, tails = windows(op, X)
+    x, pads = first(t, op, X), heads
+    if heads != tails or min(heads, default=0) < 0:
+        x, pads = padded(t, x, heads, tails), [0] * rank
+    given = options(stride=(strides, 1), padding=(pads, 0), dilation=(dilations, 1), groups=(op.group, 1))
+    if filter.owned and (bias is None or bias.owned) and 1 <= rank <= 3:
+        sizes = filter.shape[1:-1] if op.channels_last else filter.shape[2:]
+        channels = filter.static(-1 if op.channels_last else 1) * op.group
+        made = t.module(
+            f"nn.Conv{rank}d({channels}, {filter.static(0)}, kernel_size={per_axis([n or 0 for n in sizes])}{given}"
+            f"{', bias=False' if bias is None else ''})",
+            {"weight": (filter, _filter_first(op)), **({} if bias is None else {"bias": (bias, _flat)})},
+        )  # fmt: skip
+        return back(op, f"{made}({x})", X.rank)
+    w = to_first(filter, filter.rank) if op.channels_last else str(filter)
+    return back(op, f"F.conv{rank}d({x}, {w}{'' if bias is None else f', {bias}'}{given})", X.rank)
+
+
+def _filter_first(op: Any) -> Any:
+    """Filters as PyTorch holds them."""
+    return (lambda a: np.moveaxis(a, -1, 1)) if op.channels_last else (lambda a: a)
+
+
+def _flat(a: Any) -> Any:
+    return a.reshape(-1)
+
+
+@rule("ConvTranspose")
+def conv_transpose(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = None) -> str:
+    """PyTorch lets no adjustment reach the stride, and pads alike on both sides; what is over is padded or cut."""
+    pads = [0] * 4 if op.legacy_pad in (VALID, SAME) else op.explicit_pads(2)
+    strides, adjs = op.spelled("strides", 2, 1), op.spelled("adjs", 2, 0)
+    heads, tails = pads[:2], [p - a for p, a in zip(pads[2:], adjs)]
+    extra = [h - tail for h, tail in zip(heads, tails)]  # elements more at the tail
+    plain = all(0 <= e < s for e, s in zip(extra, strides)) and min(heads) >= 0
+    if not plain:
+        ahead, behind = [-h for h in heads], [-tail for tail in tails]
+        given = options(stride=(strides, 1), groups=(op.group, 1))
+    else:
+        given = options(stride=(strides, 1), padding=(heads, 0), output_padding=(extra, 0), groups=(op.group, 1))
+    x = first(t, op, X)
+    inside = bias is not None and plain
+    if filter.owned and (bias is None or (bias.owned and plain)):
+        sizes = filter.shape[1:-1] if op.channels_last else filter.shape[2:]
+        m = filter.static(-1 if op.channels_last else 1) * op.group
+        made = t.module(
+            f"nn.ConvTranspose2d({filter.static(0)}, {m}, kernel_size={per_axis([n or 0 for n in sizes])}{given}"
+            f"{'' if inside else ', bias=False'})",
+            {"weight": (filter, _filter_first(op)), **({"bias": (bias, _flat)} if inside else {})},
+        )  # fmt: skip
+        text = f"{made}({x})"
+    else:
+        w = to_first(filter, filter.rank) if op.channels_last else str(filter)
+        text = f"F.conv_transpose2d({x}, {w}{f', {bias}' if inside else ''}{given})"
+    if not plain:
+        text = padded(t, str(t.let("whole", text)), ahead, behind)
+        text = text if bias is None else f"{text} + {bias}[:, None, None]"
+        text = str(t.let("nchw", text)) if op.channels_last else text
+    return back(op, text, X.rank)
+
+
+@rule("MaxPool", "MaxPool1D", "MaxPool2D", "MaxPool3D")
+def max_pool(t: Writer, op: Any, X: Tensor) -> str:
+    rank = X.rank - 2
+    if op.global_pooling:
+        axes = range(1, X.rank - 1) if op.channels_last else range(2, X.rank)
+        return f"{X}.amax({literal(tuple(axes))}, keepdim=True)" if rank else str(X)
+    kernel, strides, dilations, heads, tails = windows(op, X)
+    x, pads = first(t, op, X), heads
+    if heads != tails or min(heads) < 0 or any(2 * p > k for p, k in zip(heads, kernel)):
+        x, pads = padded(t, x, heads, tails, -np.inf), [0] * rank
+    given = options(padding=(pads, 0))
+    step = f", stride={per_axis(strides)}" if strides != kernel else ""
+    return back(op, f"F.max_pool{rank}d({x}, {per_axis(kernel)}{step}{given})", X.rank)
+
+
+@rule("AveragePool", "AveragePool1D", "AveragePool2D", "AveragePool3D")
+def average_pool(t: Writer, op: Any, X: Tensor) -> str:
+    rank = X.rank - 2
+    if op.global_pooling:
+        axes = range(1, X.rank - 1) if op.channels_last else range(2, X.rank)
+        return f"{X}.mean({literal(tuple(axes))}, keepdim=True)" if rank else str(X)
+    kernel, strides, _, heads, tails = windows(op, X)
+    x = first(t, op, X)
+    if heads != tails or any(not 0 <= 2 * p <= k for p, k in zip(heads, kernel)):
+        if not op.count_include_pad:
+            flat = [n for pair in reversed(list(zip(heads, tails))) for n in pair]
+            return back(op, t.call("average_pool", x, flat, kernel, strides), X.rank)
+        x, heads = padded(t, x, heads, tails), [0] * rank
+    step = f", stride={per_axis(strides)}" if strides != kernel else ""
+    given = options(padding=(heads, 0))
+    count = ", count_include_pad=False" if given and not op.count_include_pad else ""
+    return back(op, f"F.avg_pool{rank}d({x}, {per_axis(kernel)}{step}{given}{count})", X.rank)
+
+
+@rule("LpPool")
+def lp_pool(t: Writer, op: Any, X: Tensor) -> str:
+    rank = X.rank - 2
+    if op.global_pooling:
+        axes = range(1, X.rank - 1) if op.channels_last else range(2, X.rank)
+        return f"{X}.abs().pow({literal(op.p)}).sum({literal(tuple(axes))}, keepdim=True) ** {literal(1 / op.p)}"
+    kernel, strides, _, heads, tails = windows(op, X)
+    x = padded(t, first(t, op, X), heads, tails)
+    powers = t.let("powers", f"{x}.abs() ** {literal(op.p)}")
+    mean = f"F.avg_pool{rank}d({powers}, {per_axis(kernel)}, stride={per_axis(strides)})"
+    return back(op, f"({mean} * {int(np.prod(kernel))}) ** {literal(1 / op.p)}", X.rank)
+
+
+@rule("PadImage")
+def pad_image(t: Writer, op: Any, X: Tensor) -> str:
+    pads = op.explicit_pads(2)
+    heads, tails, x = pads[:2], pads[2:], first(t, op, X)
+    if op.mode == "constant":
+        return back(op, padding(x, heads, tails, op.value), X.rank)
+    if min(pads) < 0:  # what is taken off is taken off first
+        x = padded(t, x, [min(p, 0) for p in heads], [min(p, 0) for p in tails])
+        heads, tails = [max(p, 0) for p in heads], [max(p, 0) for p in tails]
+    mode = {"edge": "replicate", "reflect": "reflect"}[op.mode]
+    return back(op, padding(x, heads, tails, mode=mode), X.rank)
+
+
+@rule("ResizeNearest", "ResizeNearest3D")
+def resize_nearest(t: Writer, op: Any, X: Tensor, scales: Tensor | None = None) -> str:
+    text = str(X)
+    for axis, scale in zip(op.axes, op.scales(None if scales is None else scales.constant("scales"))):
+        if float(scale) != 1.0:
+            whole = float(scale).is_integer()
+            text = (
+                f"{text}.repeat_interleave({int(scale)}, {axis})"
+                if whole
+                else t.call("resize_nearest", text, axis, float(scale))
+            )
+    return text
+
+
+@rule("UpsampleBilinear")
+def upsample_bilinear(t: Writer, op: Any, X: Tensor, scales: Tensor | None = None) -> str:
+    given = op.scales(None if scales is None else scales.constant("scales"))
+    out = [int(np.float32(X.static(axis)) * scale) for axis, scale in zip(op.axes, given)]
+    text = f'F.interpolate({first(t, op, X)}, size={literal(tuple(out))}, mode="bilinear", align_corners=True)'
+    return back(op, text, X.rank)
+
+
+@rule("NCHW2NHWC")
+def channels_last(t: Writer, op: Any, x: Tensor) -> str:
+    return to_last(x, x.rank)
+
+
+@rule("NHWC2NCHW")
+def channels_first(t: Writer, op: Any, x: Tensor) -> str:
+    return to_first(x, x.rank)
+
+
+@rule("ChannelShuffle")
+def channel_shuffle(t: Writer, op: Any, x: Tensor) -> str:
+    if not op.channels_last:
+        return f"F.channel_shuffle({x}, {op.group})" if x.rank > 2 else t.call("channel_shuffle", x, op.group)
+    return t.call("channel_shuffle", x, op.group, x.rank - 1)
+
+
+@rule("Im2Col")
+def im2col(t: Writer, op: Any, X: Tensor) -> str:
+    kernel, strides, dilations, heads, tails = windows(op, X)
+    if op.channels_last or len(kernel) != 2:
+        raise NotPortable("needs images of order NCHW with two spatial axes")
+    x = padded(t, str(X), heads, tails)
+    size, out = literal(tuple(kernel)), [w.out for w in op.windows(tuple(X.static(i) for i in (2, 3)))]
+    given = options(dilation=(dilations, 1), stride=(strides, 1))
+    return f"F.unfold({x}, {size}{given}).unflatten(2, {literal(tuple(out))})"
+
+
+@rule("AffineChannel")
+def affine_channel(t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor) -> str:
+    fit = "" if op.channels_last or X.rank == 2 else f"[{', '.join([':', *['None'] * (X.rank - 2)])}]"
+    return f"{X} * {scale}{fit} + {bias}{fit}"
+
+
+@rule("SpaceToBatch")
+def space_to_batch(t: Writer, op: Any, x: Tensor) -> str:
+    top, left, bottom, right = op.pads()
+    cells = padded(t, str(x), [top, left], [bottom, right])
+    return t.call("space_to_batch", cells, op.block_size)
+
+
+@rule("BatchToSpace")
+def batch_to_space(t: Writer, op: Any, x: Tensor) -> str:
+    top, left, bottom, right = op.pads()
+    whole = t.call("batch_to_space", x, op.block_size)
+    if not any(op.pads()):
+        return whole
+    return padded(t, str(t.let("whole", whole)), [-top, -left], [-bottom, -right])
+
+
+@rule("PackedInt8BGRANHWCToNCHWCStylizerPreprocess")
+def stylizer_preprocess(t: Writer, op: Any, X: Tensor, mean: Tensor) -> str:
+    plain = f"{X}[..., :3].movedim(-1, 1) - {mean}.reshape(3, 1, 1)"
+    if not op.noise_std:
+        return plain
+    t.note(f"{op.type} adds noise, which Caffe2 draws once for a workspace; it is drawn now and stands in the weights")
+    noise = t.drawn(NOISE_BLOB, lambda: generator_of(op).normal(op.noise_size, 0.0, op.noise_std))
+    return f"{plain} + {t.call('tiled_noise', noise, f'{X}.shape[1]', f'{X}.shape[2]')}"
+
+
+@rule("BRGNCHWCToPackedInt8BGRAStylizerDeprocess")
+def stylizer_deprocess(t: Writer, op: Any, X: Tensor, mean: Tensor) -> str:
+    levels = t.let("levels", f"({X} + {mean}.reshape(3, 1, 1)).nan_to_num(0.0)")
+    colours = t.let("colours", f"{levels}.clamp(0, 255).to(torch.uint8)")
+    colours = t.let("last", f"{colours}.movedim(1, -1)")
+    return f"F.pad({colours}, (0, 1), value=255)"
+
+
+@rule("RoIAlign")
+def roi_align(t: Writer, op: Any, X: Tensor, rois: Tensor) -> str:
+    size = literal((op.pooled_h, op.pooled_w))
+    text = t.call("roi_align", first(t, op, X), rois, size, op.spatial_scale, op.sampling_ratio, bool(op.aligned))
+    return back(op, text, 4)

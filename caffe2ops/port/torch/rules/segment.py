@@ -1,0 +1,174 @@
+"""Segments of rows, told by lengths or by ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.torch.rules import rule
+from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.torch.writer import Several, Writer
+
+KINDS = ("sum", "mean", "max")
+
+
+@rule("LengthsSum", "LengthsMean", "LengthsMax", "LengthsWeightedSum")
+@rule("SparseLengthsSum", "SparseLengthsMean", "SparseLengthsWeightedSum", "SparseLengthsPositionalWeightedSum")
+def lengths_reduce(t: Writer, op: Any, data: Tensor, *rest: Tensor) -> str:
+    *between, lengths = rest
+    sparse = op.type.startswith("Sparse")
+    indices = between.pop() if sparse else None
+    kind = next((k for k in KINDS if k in op.type.lower()), "sum")
+    weights = between[0] if between else None
+    t.use("segment_ids")
+    if indices is not None and data.owned and data.rank == 2 and "Positional" not in op.type:
+        bag = t.module(
+            f'nn.EmbeddingBag({data.static(0)}, {data.static(1)}, mode="{kind}")', {"weight": (data, lambda a: a)}
+        )
+        given = "" if weights is None else f", {weights}"
+        t.use("segment_starts")
+        return f"{bag}({indices}.long(), segment_starts({lengths}){given})"
+    ids = t.let("ids", f"segment_ids({lengths})")
+    rows = str(data) if indices is None else f"{data}[{indices}.long()]"
+    rows += ".float()" if data.dtype == "float16" else ""
+    if weights is not None:
+        taken = f"{weights}[{t.call('segment_places', lengths)}]" if "Positional" in op.type else str(weights)
+        rows = str(t.let("rows", rows)) if rows != str(data) else rows
+        rows = f"{rows} * {t.call('per_row', taken, rows)}"
+    return t.call(f"segment_{kind}", rows, ids, f"{lengths}.numel()")
+
+
+def _count(t: Writer, ids: Tensor, given: int = -1) -> str:
+    """How many segments ids name."""
+    if given >= 0:
+        return str(given)
+    return f"int({ids}.max()) + 1" if ids.size != 0 else "0"
+
+
+@rule("SortedSegmentSum", "SortedSegmentMean", "SortedSegmentWeightedSum")
+@rule("SparseSortedSegmentSum", "SparseSortedSegmentMean", "SparseSortedSegmentWeightedSum")
+@rule("UnsortedSegmentSum", "UnsortedSegmentMean", "UnsortedSegmentWeightedSum")
+@rule("SparseUnsortedSegmentSum", "SparseUnsortedSegmentMean", "SparseUnsortedSegmentWeightedSum")
+@rule("SortedSegmentRangeSum", "SortedSegmentRangeMean", "SortedSegmentRangeMax")
+@rule("SortedSegmentRangeLogSumExp", "SortedSegmentRangeLogMeanExp")
+def by_ids(t: Writer, op: Any, data: Tensor, *rest: Tensor) -> str:
+    *between, ids = rest
+    rows = f"{data}[{between.pop()}.long()]" if op.type.startswith("Sparse") else str(data)
+    if between:
+        rows = str(t.let("rows", rows)) if rows != str(data) else rows
+        rows = f"{rows} * {t.call('per_row', between[0], rows)}"
+    kind = {"LogSumExp": "log_sum_exp", "LogMeanExp": "log_mean_exp"}.get(op.type[-9:].removeprefix("e"))
+    kind = next((v for k, v in (("LogSumExp", "log_sum_exp"), ("LogMeanExp", "log_mean_exp"), ("Mean", "mean"),
+                                ("Max", "max"), ("Sum", "sum")) if op.type.endswith(k)))  # fmt: skip
+    return t.call(f"segment_{kind}", rows, ids, _count(t, ids, getattr(op, "num_segments", -1)))
+
+
+# --- lengths in other forms ---
+
+
+@rule("LengthsToSegmentIds")
+def segment_ids(t: Writer, op: Any, lengths: Tensor) -> str:
+    return f"{t.call('segment_ids', lengths)}.int()"
+
+
+@rule("LengthsRangeFill")
+def places(t: Writer, op: Any, lengths: Tensor) -> str:
+    return f"{t.call('segment_places', lengths)}.int()"
+
+
+@rule("LengthsToRanges")
+def ranges(t: Writer, op: Any, lengths: Tensor) -> str:
+    return f"torch.stack(({t.call('segment_starts', lengths)}.int(), {lengths}), 1)"
+
+
+@rule("LengthsToOffsets")
+def offsets(t: Writer, op: Any, lengths: Tensor) -> str:
+    if op.include_last_offset:
+        return f"F.pad({lengths}.cumsum(0, dtype={lengths}.dtype), (1, 0))"
+    return f"{t.call('segment_starts', lengths)}.to({lengths}.dtype)"
+
+
+@rule("LengthsToWeights")
+def weights(t: Writer, op: Any, lengths: Tensor) -> str:
+    each = t.let("each", f"{lengths}.clamp(min=1).double() ** {literal(-op.power)}")
+    return f"{each}[{t.call('segment_ids', lengths)}].float()"
+
+
+@rule("LengthsToShape")
+def equal_lengths(t: Writer, op: Any, lengths: Tensor) -> str:
+    return f"torch.stack((torch.tensor({lengths}.numel(), dtype=torch.int32), {lengths}[0]))"
+
+
+@rule("SegmentIdsToLengths")
+def ids_to_lengths(t: Writer, op: Any, ids: Tensor, data: Tensor | None = None) -> str:
+    return t.call("ids_to_lengths", ids) if data is None else t.call("ids_to_lengths", ids, f"{data}.shape[0]")
+
+
+@rule("LengthsSplit")
+def lengths_split(t: Writer, op: Any, lengths: Tensor, n: Tensor | None = None) -> str:
+    return t.call("split_lengths", lengths, op.n_split if n is None else f"int({n})")
+
+
+# --- rows in other places ---
+
+
+@rule("LengthsTile")
+def lengths_tile(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> str:
+    return f"{data}.repeat_interleave({lengths}, 0)"
+
+
+@rule("LengthsGather")
+def lengths_gather(t: Writer, op: Any, items: Tensor, lengths: Tensor, indices: Tensor) -> str:
+    return t.call("lengths_gather", items, lengths, indices)
+
+
+@rule("GatherRanges")
+def gather_ranges(t: Writer, op: Any, data: Tensor, ranges: Tensor) -> Several:
+    return Several(t.call("gather_ranges", data, ranges))
+
+
+@rule("PackSegments")
+def pack_segments(t: Writer, op: Any, lengths: Tensor, tensor: Tensor) -> tuple[str, ...]:
+    width = literal(op.max_length) if op.max_length >= 0 else ""
+    filling = 'filling=float("-inf")' if op.pad_minf and tensor.is_float else ""
+    t.use("pack_segments")
+    packed = f"pack_segments({', '.join(filter(None, (str(tensor), str(lengths), width, filling)))})"
+    if not op.return_presence_mask:
+        return (packed,)
+    packed_ = t.let("packed", packed)
+    return str(packed_), f"torch.arange({packed_}.shape[1], device={tensor}.device) < {lengths}[:, None]"
+
+
+@rule("UnpackSegments")
+def unpack_segments(t: Writer, op: Any, lengths: Tensor, tensor: Tensor) -> str:
+    kept = f"{lengths}.clamp(max={tensor}.shape[1])" if op.max_length >= 0 else str(lengths)
+    kept = str(t.let("kept", kept)) if op.max_length >= 0 else kept
+    return f"{tensor}[{t.call('segment_ids', kept)}, {t.call('segment_places', kept)}]"
+
+
+@rule("LengthsPad")
+def lengths_pad(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> str:
+    return f"{t.call('pack_segments', data, lengths, op.target_length, op.padding_value)}.flatten(0, 1)"
+
+
+@rule("PackRNNSequence")
+def pack_sequence(t: Writer, op: Any, values: Tensor, lengths: Tensor) -> str:
+    return f"{t.call('pack_segments', values, lengths)}.transpose(0, 1)"
+
+
+@rule("UnpackRNNSequence")
+def unpack_sequence(t: Writer, op: Any, values: Tensor, lengths: Tensor) -> str:
+    return f"{values}[{t.call('segment_places', lengths)}, {t.call('segment_ids', lengths)}]"
+
+
+@rule("ReversePackedSegs")
+def reverse_packed(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> str:
+    return t.call("reverse_packed", data, lengths)
+
+
+@rule("LengthsTopK")
+def lengths_top_k(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> Several:
+    if not data.is_float:
+        raise NotPortable(f"of {data.dtype}")
+    return Several(t.call("lengths_top_k", data, lengths, op.k))

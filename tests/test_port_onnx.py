@@ -1,0 +1,465 @@
+"""Ports to ONNX: every sample of every operator that has a rule runs in onnxruntime, and so do real nets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import caffe2ops
+from caffe2ops import NetDef, OperatorDef, OperatorError, QTensor, TensorSpec, Workspace, registry
+from tests.kit import shared as shared_material
+from tests.kit.call import definition, feeds_of
+from tests.kit.sample import Blob, Sample, collect
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+from caffe2ops.port import packages, proof, prove, to_onnx  # noqa: E402
+from caffe2ops.port.onnx.builder import Builder  # noqa: E402
+from caffe2ops.port.onnx.export import NEWEST, OLDEST  # noqa: E402
+from caffe2ops.port.onnx.rules import rules  # noqa: E402
+from caffe2ops.port.onnx.values import NotPortable  # noqa: E402
+
+# Exporters of other tools put arguments of their own on operators; they are warned of when a net is loaded.
+pytestmark = pytest.mark.filterwarnings("ignore:.* has no argument:UserWarning")
+
+# --- every sample of every rule ---
+
+# {operator: note of a sample: why ONNX, or onnxruntime, answers something else or nothing}; the list may only shrink
+NAN = "onnxruntime orders NaN otherwise"
+TIES = "Caffe2 orders equal scores by chance, ONNX by their index"
+EMPTY = "onnxruntime gives something else for the extremes of nothing"
+NOTHING = "there is no output"
+EXPLAINED = {
+    "TopK: nan": NAN, "TopK: early nan": NAN, "TopK: long rows, NaN": NAN,
+    "TopK: long rows, as many as are not -inf": NAN, "LengthsTopK: NaN among the first k": NAN,
+    "LengthsTopK: NaN later": NAN, "Accuracy: nan": NAN, "MaxPool: nan spreads": NAN, "ReduceMax: nan": NAN,
+    "BoxWithNMSLimit: ties": TIES, "BoxWithNMSLimit: ties, no limit": TIES, "BoxWithNMSLimit: ties, soft": TIES,
+    "GenerateProposals: ties, sizes with fractions": TIES, "GenerateProposals: ties, all": TIES,
+    "ReduceMax: empty axis": EMPTY, "ReduceMin: empty axis": EMPTY, "ReduceFrontMax: nothing to fold": EMPTY,
+    "ReduceBackMax: nothing to fold": EMPTY, "ArgMax: empty axis": EMPTY, "ArgMin: empty axis": EMPTY,
+    "Accuracy: no rows": "the mean of nothing", "RoIAlign: no width": "the mean of no samples",
+    "SpatialBN: training, empty batch": "training on no images leaves the running values alone",
+    "SparseToDenseMask: no rows": "onnxruntime does not reshape [0, 2] to [0, 3, 2]",
+    "EnforceFinite: ": NOTHING, "EnforceFinite: float64": NOTHING, "If: neither": NOTHING,
+    "PackSegments: output without presence": NOTHING, "SparseToDenseMask: output without presence": NOTHING,
+}  # fmt: skip
+# {message: why an operator is refused for these arguments or inputs}
+REFUSED = {
+    "strings": "string tensors",
+    "draws random numbers": "a net that trains",
+    "the nets leave float32 and int64": "a blob whose dtype depends on a condition",
+    "is no int32": "an argument that only 64 bits hold",
+    "of float(32|64); whole numbers can be": "Unique of floats, among which there may be NaN",
+    "needs the shape as a constant": "a diagonal of any rank",
+    "fixed, step, exp and inv can be": "learning rates of other policies",
+    "the gradient of a (convolution|pooling)": "order NHWC, groups, negative padding",
+    "an init net has not made": "a counter that begins in the net itself",
+    "boxes with an angle": "detectors of rotated boxes",
+    "order NHWC|with global_pooling, or of float16": "columns and indices in other layouts",
+    "INDICES whose dims": "a scatter of less than DATA's rows",
+    "holds no quantised tensor": "floats where Caffe2's other library of 8 bits takes them",
+}
+TOLERANCE = 2e-4
+
+
+def takes_part(value: Any) -> bool:
+    """Whether ONNX has a value like it."""
+    return not isinstance(value, Blob) and not getattr(getattr(value, "dtype", None), "hasobject", False)
+
+
+SAMPLES = [
+    s for s in collect()
+    if s.op in rules() and s.op in registry.types() and s.error is None and not s.before and not s.random
+    and all(map(takes_part, s.inputs))
+    and not (s.op == "InferenceLSTM" and not s.inputs[0].size)  # ends the process in onnxruntime 1.32
+]  # fmt: skip
+FIRST = list({s.op: s for s in reversed(SAMPLES)}.values())[::-1]
+
+
+def over(samples: list[Sample]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("sample", samples, ids=lambda sample: sample.id)
+
+
+def explained(sample: Sample) -> str | None:
+    return EXPLAINED.get(f"{sample.op}: {sample.note}")
+
+
+def exported(
+    sample: Sample, constant: bool = False, loose: int | None = 0, **options: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The model of a sample's operator, and what to feed; skips the test for a refusal that the table explains.
+
+    `constant`: all inputs but the first are parameters; `loose`: so many dims of every input are unknown, None for all.
+    """
+    op, feeds = definition(sample), feeds_of(sample)
+    parameters = {name: feeds.pop(name) for name in list(feeds)[1:] if name not in op.output} if constant else {}
+    shapes = {name: spec_of(value, loose) for name, value in feeds.items()}
+    try:
+        return to_onnx(NetDef(name="one", op=(op,)), parameters, shapes, **options), feeds
+    except (OperatorError, NotPortable) as error:
+        if not isinstance(error, NotPortable) and not isinstance(error.__cause__, NotPortable):
+            raise
+        refusal = str(error)
+    if "as a constant" in refusal and not constant and loose == 0:
+        return exported(sample, constant=True, **options)
+    if loose == 0 and not options:
+        assert any(re.search(reason, refusal) for reason in REFUSED), refusal
+    pytest.skip(refusal.splitlines()[0])
+
+
+def spec_of(value: Any, loose: int | None) -> Any:
+    if loose == 0 or isinstance(value, QTensor) or value.dtype.hasobject:
+        return value
+    known = value.shape[value.ndim if loose is None else loose :]
+    return TensorSpec([caffe2ops.UNKNOWN] * (value.ndim - len(known)) + list(known), value.dtype)
+
+
+def assert_proven(model: Any, feeds: Mapping[str, Any]) -> None:
+    try:
+        report = prove(model, feeds, tolerance=TOLERANCE)
+    except Exception as error:
+        if "NOT_IMPLEMENTED" in str(error):
+            pytest.skip(f"onnxruntime has no kernel: {str(error)[-80:]}")
+        raise
+    assert report.holds, f"\n{report}"
+
+
+@over(SAMPLES)
+def test_sample(sample: Sample, request: pytest.FixtureRequest) -> None:
+    """The operator alone, ported, answers in onnxruntime what it answers here."""
+    if reason := explained(sample):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    assert_proven(*exported(sample))
+
+
+@over([s for s in SAMPLES if len(s.inputs) > 1 and not explained(s)])
+def test_sample_with_parameters(sample: Sample) -> None:
+    """The same with all inputs but the first as constants."""
+    assert_proven(*exported(sample, constant=True))
+
+
+@over([s for s in SAMPLES if not explained(s)])
+def test_sample_of_any_batch(sample: Sample) -> None:
+    """The same with the first dim of every input unknown when it is ported."""
+    if sample.note == "running values begin":
+        pytest.skip("running values of another size count as zeros, which only a known size tells")
+    assert_proven(*exported(sample, loose=1))
+
+
+@over([s for s in FIRST if not explained(s)])
+@pytest.mark.parametrize("opset", [OLDEST, 18, NEWEST])
+def test_sample_in_other_opsets(sample: Sample, opset: int) -> None:
+    model, feeds = exported(sample, opset=opset)
+    assert model.proto().opset_import[0].version == opset
+    assert_proven(model, feeds)
+
+
+def test_rules_are_of_operators() -> None:
+    assert not set(rules()) - set(registry.types())
+
+
+# --- real nets ---
+
+MODELS = {model["name"] for model in shared_material.read_json("models/index.json", []) if model["caffe2_ran"]}
+GLOW = "glow_caffe2Models"
+SMALL = shared_material.read_json(f"models/{GLOW}/results.json", {"results": {}})["results"]
+# {net: why it cannot be ported, or the proof cannot hold}
+OUTSIDE = {
+    "minidb_data_adjoint": "data, no net", "minidb_data_transixor": "data, no net",
+    "reagent_dqn_predictor": "its operators are not all here",
+    "gaussian_fill_use_input_shape": "random numbers",
+    "gaussian_fill_use_input_shape_with_extra_shape": "random numbers",
+    "gaussian_fill_use_provided_shape": "random numbers", "uniform_fill_use_input_shape": "random numbers",
+    "uniform_fill_input_as_shape": "random numbers",
+}  # fmt: skip
+# Nets proven operator by operator: so deep in 8 bits that differences of one step become more on the way; and with many
+# scores that are equal, whose order decides which boxes are looked at.
+STEPWISE = ("mask_rcnn_2go_int8_nodet", "s_faster_rcnn_r50c4")
+
+
+def load_net(path: Path) -> NetDef:
+    net = caffe2ops.load(path)
+    assert isinstance(net, NetDef)
+    return net
+
+
+def load_feeds(path: Path) -> dict[str, Any]:
+    feeds: dict[str, Any] = {}
+    if path.exists():
+        with np.load(path) as archive:
+            for name in archive.files:
+                if f"{name}__scale" in archive:
+                    scale, zero = float(archive[f"{name}__scale"]), int(archive[f"{name}__zero_point"])
+                    feeds[name] = QTensor(archive[name], scale, zero)
+                elif not name.endswith(("__scale", "__zero_point")):
+                    feeds[name] = archive[name]
+    return feeds
+
+
+def prepared(inits: list[NetDef]) -> Workspace:
+    workspace = Workspace()
+    for net in inits:
+        workspace.run(net)
+    return workspace
+
+
+def load_model(name: str, shared: Path) -> tuple[NetDef, Workspace, dict[str, Any]]:
+    folder = shared / "models" / name
+    meta = shared_material.read_json(f"models/{name}/meta.json")
+    modified = folder / "predict_net.modified.pb"
+    net = load_net(modified if modified.exists() else folder / meta["predict"])
+    feeds = load_feeds(folder / "input.npz")
+    return net, prepared([load_net(folder / file) for file in meta["init"]]), feeds
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_model(name: str, shared: Path) -> None:
+    if name in OUTSIDE:
+        pytest.skip(OUTSIDE[name])
+    net, workspace, feeds = load_model(name, shared)
+    missing = sorted({op.type for op in net.op} - set(registry.types()))
+    if missing:
+        pytest.skip(f"operators missing: {', '.join(missing)}")
+    report = prove(to_onnx(net, workspace, feeds), feeds, stepwise=name in STEPWISE)
+    assert report.holds, f"\n{report}"
+
+
+@pytest.mark.parametrize("name", sorted(name for name, result in SMALL.items() if result["ran"]))
+def test_small_net(name: str, shared: Path) -> None:
+    if name in OUTSIDE:
+        pytest.skip(OUTSIDE[name])
+    folder, init = shared / "models" / GLOW, SMALL[name]["init"]
+    if init is not None and not (folder / f"{init}.pbtxt").exists():
+        pytest.skip(f"{init} is not among the files")
+    inits = [] if init is None else [load_net(folder / f"{init}.pbtxt")]
+    net = load_net(folder / f"{name}.pbtxt")
+    if "external_input cleared" in SMALL[name].get("patched", ""):
+        net = net.replace(external_input=())
+    feeds = load_feeds(folder / f"{name}.input.npz")
+    assert_proven(to_onnx(net, prepared(inits), feeds), feeds)
+
+
+# --- the core ---
+
+DIGITS = Path(__file__).parent.parent / "examples" / "digits"
+
+
+def net_of(*ops: OperatorDef, **fields: Any) -> NetDef:
+    return NetDef(name="net", op=ops, **fields)
+
+
+def op_of(type_: str, inputs: Any, outputs: Any, **args: Any) -> OperatorDef:
+    return OperatorDef(type=type_, input=inputs, output=outputs, args=args)
+
+
+def digits(**options: Any) -> Any:
+    init, predict = (load_net(DIGITS / f"{name}_net.pb") for name in ("init", "predict"))
+    return to_onnx(predict, init, {"data": ("N", 1, 8, 8)}, **options)
+
+
+def test_names_are_those_of_blobs() -> None:
+    """The last version of a blob bears its name, earlier ones a number; an input keeps its own."""
+    net = net_of(op_of("Relu", "x", "x"), op_of("Scale", "x", "y", scale=2.0), op_of("Relu", "y", "y"))
+    model = to_onnx(net, None, {"x": (2, 3)}, outputs=["x", "y"])
+    assert [node.outputs[0].name for node in model.graph.nodes] == ["x__out", "y__1", "y"]
+    assert {blob: value.name for blob, value in model.outputs.items()} == {"x": "x__out", "y": "y"}
+    assert prove(model).holds
+
+
+def test_dims_that_vary_keep_their_names() -> None:
+    model = digits()
+    dims = [d.dim_param or d.dim_value for d in model.proto().graph.output[0].type.tensor_type.shape.dim]
+    assert dims == ["N", 10]
+    report = prove(model)
+    assert report.holds
+    assert [run.feeds["data"][0] for run in report.runs] == list(proof.BATCHES)
+
+
+def test_given_feeds_are_run_with_other_batches_too() -> None:
+    with np.load(DIGITS / "digits.npz") as archive:
+        report = prove(digits(), {"data": archive["data"]})
+    assert [run.feeds["data"][0] for run in report.runs] == [12, *proof.BATCHES]
+
+
+def test_shape_arithmetic_is_folded() -> None:
+    """What only depends on shapes that are known is computed when the net is ported."""
+    net = net_of(
+        op_of("Shape", "x", "shape"), op_of("Slice", "shape", "batch", starts=(0,), ends=(1,)),
+        op_of("ConstantFill", "batch", "ones", input_as_shape=1, value=1.0), op_of("FlattenToVec", "x", "flat"),
+        op_of("Gather", ("flat", "batch"), "picked"), op_of("Mul", ("picked", "ones"), "y"),
+    )  # fmt: skip
+    model = to_onnx(net, None, {"x": (2, 3)}, outputs=["y"])
+    assert [node.type for node in model.graph.nodes] == ["Reshape", "Gather", "Mul"]
+    assert prove(model).holds
+
+
+def test_only_what_outputs_need_is_ported() -> None:
+    net = net_of(op_of("Relu", "x", "y"), op_of("GaussianFill", "y", "z"))
+    with pytest.raises(OperatorError, match=r"operator 1, GaussianFill: has no form in ONNX here.*--output"):
+        to_onnx(net, None, {"x": (2,)})
+    assert prove(to_onnx(net, None, {"x": (2,)}, outputs=["y"])).holds
+    with pytest.raises(ValueError, match="has no blob 'yy'; did you mean y"):
+        to_onnx(net, None, {"x": (2,)}, outputs=["yy"])
+
+
+def test_refusals_name_the_operator_and_a_way_out() -> None:
+    net = net_of(op_of("Relu", "x", "y"), op_of("Dropout", "y", ("z", "mask"), is_test=0))
+    with pytest.raises(OperatorError, match=r"operator 1, Dropout: draws random numbers.*set is_test = 1") as caught:
+        to_onnx(net, None, {"x": (2,)})
+    assert "inputs: y float32[2]" in str(caught.value)
+    with pytest.raises(ValueError, match="the shape of input 'x' is not given"):
+        to_onnx(net)
+    with pytest.raises(ValueError, match="opset = 3, wants"):
+        to_onnx(net, None, {"x": (2,)}, opset=3)
+
+
+def test_operators_without_a_rule_can_be_kept() -> None:
+    """They become nodes of the domain caffe2ops with their arguments; then nothing is proven."""
+    net = net_of(op_of("GaussianFill", "x", "noise", mean=1.0), op_of("Add", ("x", "noise"), "y"))
+    model = to_onnx(net, None, {"x": (2, 3)}, allow_custom=True)
+    node = model.proto().graph.node[0]
+    assert (node.domain, node.op_type, node.attribute[0].name) == ("caffe2ops", "GaussianFill", "mean")
+    report = prove(model)
+    assert not report.holds
+    assert "no runtime knows GaussianFill" in str(report)
+
+
+def test_parameters_beyond_the_limit_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
+    model = digits()
+    files = model.save(tmp_path / "digits.onnx", external=1000)
+    assert [file.name for file in files] == ["digits.onnx", "digits.onnx.data"]
+    assert files[0].stat().st_size < files[1].stat().st_size
+    assert prove(model, path=str(files[0])).holds
+    assert model.save(tmp_path / "digits.onnx") == files[:1]
+
+
+def test_blobs_that_the_net_changes_are_inputs_with_defaults() -> None:
+    """A parameter that is updated in place: its value goes in, unless another one is fed, and the new one comes out."""
+    net = net_of(op_of("Add", ("count", "x"), "count"))
+    model = to_onnx(net, {"count": np.array([5.0], np.float32)}, {"x": (1,)})
+    assert model.state == ["count"]
+    assert [value.name for value in model.inputs] == ["x"]
+    assert prove(model, {"x": np.array([2.0], np.float32)}).holds
+    session = proof.session(model.proto())
+    fed = {"x": np.array([1.0], np.float32), "count": np.array([7.0], np.float32)}
+    np.testing.assert_array_equal(session.run(["count__out"], fed)[0], [8.0])
+
+
+def test_checks_are_noted() -> None:
+    model = to_onnx(net_of(op_of("NanCheck", "x", "y"), op_of("Relu", "y", "z")), None, {"x": (2,)})
+    assert any("cannot raise" in note for note in model.notes)
+    assert "cannot raise" in model.proto().doc_string
+
+
+def test_trace_finds_the_first_blob_that_differs() -> None:
+    model = digits()
+    name = next(name for name in model.parameters if model.parameters[name].ndim == 1)
+    model.parameters[name] = model.parameters[name] + 1  # caffe2ops gets other weights than the model has
+    report = prove(model, trace=True)
+    assert not report.holds
+    reader = next(i for i, op in enumerate(model.net.op) if name in op.input)
+    assert f"first difference: operator {reader} " in str(report)
+
+
+def test_proof_reports_shapes_and_infinities() -> None:
+    value = digits().outputs["probability"]
+    one = np.ones((2, 2), np.float32)
+    assert not proof.compare("y", value, one, one[:1]).within(1.0)
+    assert "NaN" in proof.compare("y", value, one, one * np.inf).problem
+    near = proof.compare("y", value, one, one + np.float32(1e-5))
+    assert near.within(1e-3)
+    assert not near.within(1e-6)
+
+
+def test_both_branches_of_if() -> None:
+    branches = [net_of(op_of("Scale", "x", "y", scale=s), op_of("Relu", "y", "y")) for s in (2.0, -3.0)]
+    net = net_of(op_of("If", ("c", "x"), "y", then_net=branches[0], else_net=branches[1]), op_of("Exp", "y", "z"))
+    model = to_onnx(net, None, {"c": np.array(True), "x": ("N", 3)})
+    x = np.array([[1.0, -2.0, 0.5]], np.float32)
+    assert prove(model, *({"c": np.array(c), "x": x} for c in (True, False))).holds
+
+
+def test_loops() -> None:
+    """Doubles until a limit is passed; what the loop writes first must be there before it."""
+    body = net_of(op_of("Scale", "x", "x", scale=2.0))
+    condition = net_of(op_of("SumElements", "x", "sum"), op_of("LT", ("sum", "limit"), "c"))
+    net = net_of(op_of("While", ("c", "x"), "x", loop_net=body, cond_net=condition))
+    feeds = {"c": np.array(True), "x": np.array([1.0, 2.0], np.float32), "limit": np.float32(100).reshape(())}
+    model = to_onnx(net, None, feeds)
+    assert prove(model, feeds, {**feeds, "x": np.array([0.1, 90.0], np.float32)}).holds
+
+
+def test_constants_fold_only_while_they_stay_small() -> None:
+    net = net_of(op_of("Tile", "w", "big", tiles=100000, axis=0), op_of("Add", ("big", "x"), "y"))
+    model = to_onnx(net, {"w": np.ones((1, 2), np.float32)}, {"x": (1, 2)})
+    assert [node.type for node in model.graph.nodes] == ["Tile", "Add"]
+
+
+def test_a_model_that_is_wrong_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(rules(), "Relu", lambda g, op, x: g.Reshape(x, [7]))
+    monkeypatch.setattr(Builder, "_infer", lambda self, node: setattr(node.outputs[0], "dtype", np.dtype("float32")))
+    with pytest.raises(Exception, match=r"[Ss]hape"):
+        prove(to_onnx(net_of(op_of("Relu", "x", "y")), None, {"x": (2, 3)}))
+
+
+# --- packages and the command line ---
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    code = "import sys, caffe2ops, caffe2ops.cli.app, caffe2ops.port; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"onnx", "onnxruntime"} & set(loaded)
+
+
+def test_a_missing_package_names_the_extra() -> None:
+    with pytest.raises(ImportError, match=r"pip install 'caffe2ops\[port\]'"):
+        packages.need("no_such_package_of_caffe2ops")
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """Runs the command line; gives exit status and all that was printed."""
+    from caffe2ops.cli import main
+
+    def run(*args: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["caffe2ops", "port", *map(str, args)])
+        monkeypatch.setenv("COLUMNS", "200")
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    return run
+
+
+def test_command(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, text = cli(DIGITS, "--to", tmp_path / "digits.onnx", "--shape", "data=N,1,8,8")
+    assert status == 0
+    assert "proven (2 runs" in text
+    assert onnx.load(tmp_path / "digits.onnx").graph.output[0].name == "probability"
+    status, text = cli(
+        DIGITS, "--to", tmp_path / "a.onnx", "--feeds", DIGITS / "digits.npz", "--tolerance", 0, "--trace"
+    )
+    assert status == 1
+    assert "NOT proven" in text
+    assert "first difference: operator" in text
+
+
+def test_command_says_what_is_missing(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, text = cli(DIGITS, "--to", tmp_path / "digits.onnx")
+    assert status != 0
+    assert "'data'" in text
+    assert "--shape" in text
+    assert "wants .onnx" in cli(DIGITS, "--to", tmp_path / "digits.xyz")[1]
+    assert "wants NAME=N,3,224,224" in cli(DIGITS, "--to", tmp_path / "d.onnx", "--shape", "data=1,x y")[1]
