@@ -77,12 +77,13 @@ BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "le": ("<=", lambda v, b: v <= b), "lt": ("<", lambda v, b: v < b),
 }
 # fmt: on
-# Arguments that Caffe2's front end and other back ends put on any operator; they carry no meaning here.
+# Arguments that Caffe2's front end and other back ends put on any operator; they carry no meaning here. Nor do those
+# that end in `.rename` (memonger's, for the nets in recurrent operators), but for the operators that look for them.
 # fmt: off
 COMMON_ARGS = frozenset((
     "order", "engine", "exhaustive_search", "cudnn_exhaustive_search", "enable_tensor_core", "ws_nbytes_limit",
     "deterministic", "shared_buffer", "init_params", "net_pos", "broadcast_to_test", "data_format_hint", "_in_place",
-    "debug_name", "onnxifi_blacklist_ops",
+    "debug_name", "onnxifi_blacklist_ops", "rnn_executor.num_threads", "rnn_executor.max_cuda_streams",
 ))
 # fmt: on
 REQUIRED: Any = object()
@@ -142,7 +143,8 @@ def read_args(op_def: OperatorDef, specs: Mapping[str, ArgSpec], where: str, str
     which gets all arguments of the forward one, it means nothing. Raises SchemaError for what is missing or wrong.
     """
     for name in op_def.args:
-        if name not in specs and name not in COMMON_ARGS and not op_def.is_gradient_op:
+        common = name in specs or name in COMMON_ARGS or name.endswith(".rename")
+        if not common and not op_def.is_gradient_op:
             has = f"it has {', '.join(specs)}" if specs else "it has none"
             text = f"{where} has no argument {name!r}{did_you_mean(name, specs)} ({has})"
             if strict:

@@ -287,6 +287,7 @@ def _value(value: Any) -> Any:
 # twice.
 Value = Annotated[
     Union[
+        np.ndarray,  # first: else each of its numbers is looked at
         int,
         float,
         str,
@@ -296,7 +297,6 @@ Value = Annotated[
         QTensorProto,
         Argument,
         tuple[Union[int, float, str, bytes, "NetDef", TensorProto, QTensorProto, Argument], ...],
-        np.ndarray,
     ],
     Field(union_mode="smart"),
     PlainSerializer(values.value_to_json, when_used="json"),

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from caffe2ops import registry
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
+from caffe2ops.one_operator import FLOATING_POINT, blobs_of, located, step_of
 from caffe2ops.operator import Operator
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ class Observer(Protocol):
 class BoundNet:
     """A net bound to a workspace; made by `Workspace.create`. `run()` runs it, as often as you like."""
 
-    def __init__(
-        self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None
-    ):
+    def __init__(self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None):
         self.definition, self.workspace, self.name = definition, workspace, definition.name
         self.observers: list[Observer] = []
         if definition.type and definition.type not in NET_TYPES:
@@ -59,7 +57,7 @@ class BoundNet:
         self.operators: list[Operator] = []
         for index, op_def in enumerate(definition.op):
             self.operators.append(self._create(index, op_def, device))
-        self._steps: list[Callable[[], Any]] = [_step(op) for op in self.operators]
+        self._steps: list[Callable[[], Any]] = [step_of(op) for op in self.operators]
         self._bare: list[Callable[[], Any]] | None = None
         self._runs_subnets = any(isinstance(v, NetDef) for op in definition.op for v in op.args.values())
         self._checked_runs = 0
@@ -100,10 +98,10 @@ class BoundNet:
                 preferences=workspace.engines,
             )
         except Exception as error:
-            raise _located(error, op_def, inputs, self.name, index) from error
+            raise located(error, op_def, inputs, self.name, index) from error
 
     def _blobs(self, index: int, op_def: OperatorDef) -> tuple[list[Blob], list[Blob]]:
-        return _blobs(op_def, self.workspace, self.name, index, self.definition.external_input)
+        return blobs_of(op_def, self.workspace, self.name, index, self.definition.external_input)
 
     def twin(self, workspace: Workspace) -> BoundNet:
         """The same net bound to another workspace, with copies of its operators: nothing is read or checked again.
@@ -115,12 +113,12 @@ class BoundNet:
         twin.operators = [
             op.again(workspace, *twin._blobs(index, op.op_def)) for index, op in enumerate(self.operators)
         ]
-        twin._steps = [_step(op) for op in twin.operators]
+        twin._steps = [step_of(op) for op in twin.operators]
         return twin
 
     def run(self) -> None:
         """Runs all operators in order. Raises OperatorError; what ran before the failing operator stays written."""
-        with np.errstate(all="ignore"):
+        with np.errstate(**FLOATING_POINT):
             if self.observers:
                 self._run_observed()
                 return
@@ -158,7 +156,7 @@ class BoundNet:
 
     def _failed(self, error: Exception, index: int) -> Exception:
         op = self.operators[index]
-        return _located(error, op.op_def, op.inputs, self.name, index)
+        return located(error, op.op_def, op.inputs, self.name, index)
 
     # --- the bare form ---
 
@@ -195,112 +193,6 @@ class BoundNet:
         if not op.checked(inputs) or not all(value is result for value, result in zip(outputs, op.results)):
             return None  # the blob has been written again since, by something else
         return op.bind(inputs, outputs)
-
-
-class OneOperator:
-    """An operator outside nets, to be run in any workspace, each time as if it had just been created.
-
-    Its definition is read and checked in the first run, for the engines and the device of that workspace; the
-    contract is compared with the inputs where their dtypes and shapes change.
-    """
-
-    def __init__(self, op_def: OperatorDef):
-        self.op_def = op_def
-        self._model: Operator | None = None  # one that never runs
-        self._signature: Any = None
-
-    def run(self, workspace: Workspace, times: int = 1) -> None:
-        """Creates the operator and runs it `times` times. Raises OperatorError."""
-        op_def = self.op_def
-        inputs, outputs = _blobs(op_def, workspace)
-        with np.errstate(all="ignore"):
-            try:
-                op = self._fresh(workspace, inputs, outputs)
-                step = _step(op)
-                for _ in range(times):
-                    step()
-            except Exception as error:
-                raise _located(error, op_def, inputs) from error
-        self._signature = op.signature
-
-    def _fresh(self, workspace: Workspace, inputs: Sequence[Blob], outputs: Sequence[Blob]) -> Operator:
-        if self._model is not None:
-            op = self._model.again(workspace, inputs, outputs)
-        else:
-            op = registry.create(self.op_def, workspace, inputs, outputs, preferences=workspace.engines)
-            if type(op).__init__ is Operator.__init__:  # another one may make what a run changes
-                self._model = op.again(None, (), ())
-        op.signature = self._signature
-        return op
-
-
-def _blobs(
-    op_def: OperatorDef, workspace: Workspace, net: str | None = None, index: int = 0, expected: Sequence[str] = ()
-) -> tuple[list[Blob], list[Blob]]:
-    """The blobs that an operator reads and writes. Raises OperatorError where one that it reads is not there."""
-    inputs: list[Blob] = []
-    for name in op_def.input:
-        blob = workspace.find(name)
-        if blob is None:
-            expects = [n for n in expected if not workspace.has(n)]
-            needs = f"; the net expects {', '.join(map(repr, expects))} to be there" if expects else ""
-            near = did_you_mean(name, workspace.blobs())
-            text = f"input blob {name!r} does not exist in the workspace{needs}{near}"
-            raise OperatorError(text, op_def, net=net, index=index)
-        inputs.append(blob)
-    return inputs, [workspace.blob(name) for name in op_def.output]
-
-
-def _located(
-    error: Exception, op_def: OperatorDef, inputs: Sequence[Blob], net: str | None = None, index: int = 0
-) -> Exception:
-    """The error of an operator, with its place."""
-    if isinstance(error, OperatorError) and error.net is not None:
-        return error
-    known = isinstance(error, (ValueError, TypeError, LookupError, OSError, OperatorError))
-    reason = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
-    return OperatorError(reason.removeprefix(f"{op_def.type}: "), op_def, tuple(map(str, inputs)), net, index)
-
-
-def _step(op: Operator) -> Callable[[], None]:
-    return partial(_run_alone if op.mutex else _run, op)
-
-
-def _run_alone(op: Operator) -> None:
-    """`_run` while the operator's mutex is held, so that no other thread writes between its reading and writing."""
-    for port, blob in op.parsed.pair(op.parsed.inputs, op.inputs):
-        if port.name == op.mutex and blob.value is not None:
-            if not hasattr(blob.value, "acquire"):
-                raise TypeError(f"{op.mutex}: holds {type(blob.value).__name__}, wants what CreateMutex makes")
-            with blob.value:
-                _run(op)
-            return
-    _run(op)
-
-
-def _run(op: Operator) -> None:
-    """One operator with all checks: values of its input blobs in, results into its output blobs."""
-    values = [blob.value for blob in op.inputs]
-    for blob, value in zip(op.inputs, values):
-        if value is None and not op.takes_empty(blob):
-            raise ValueError(f"input blob {blob.name!r} is empty: feed it, or run what writes it")
-    op.check(values)
-    results = op.run_cpu(*values) if op.device == "cpu" else op.run_cuda(*values)
-    if op.n_outputs == 0:
-        return
-    if not isinstance(results, (tuple, list)):
-        results = (results,)
-    if op.has_short_cut:
-        op.results = results
-    if len(results) < op.n_outputs:
-        raise RuntimeError(f"the kernel gave {len(results)} outputs, the definition names {op.n_outputs}")
-    for blob, value in zip(op.outputs, results):
-        if value is not blob.value:
-            if isinstance(value, np.generic):
-                value = np.asarray(value)
-            if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
-                value = value.copy(order="C")
-            blob.set(value)
 
 
 class Timing:

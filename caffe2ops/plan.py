@@ -67,7 +67,7 @@ def _run_step(step: ExecutionStep, workspace: Workspace, run: _Run) -> None:
         raise ValueError(f"step {step.name!r}: has both substeps and networks, wants one kind")
     places = [workspace] * max(1, step.num_concurrent_instances)
     if step.create_workspace:
-        places = [type(workspace)(workspace) for _ in places]
+        places = [workspace.child() for _ in places]
         for place in places:
             _create_nets(step, place, run)
     _together([lambda place=place: _iterate(step, place, run) for place in places], run)  # type: ignore[misc]

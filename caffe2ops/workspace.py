@@ -140,7 +140,7 @@ class Workspace:
         """The blob of that name, made here (empty) where there is none."""
         found = self.find(name)
         if found is None:
-            found = self._blobs[name] = Blob(name)
+            found = self._blobs.setdefault(name, Blob(name))  # another thread may be making it, too
         return found
 
     def local_blob(self, name: str) -> Blob:
@@ -210,7 +210,8 @@ class Workspace:
 
     def run(self, what: Any, *, device: DeviceOption | None = None) -> None:
         """Runs an OperatorDef, a NetDef or a builder once, a PlanDef, or a created net by its name."""
-        from caffe2ops.net import BoundNet, OneOperator
+        from caffe2ops.net import BoundNet
+        from caffe2ops.one_operator import OneOperator
         from caffe2ops.plan import run_plan
 
         if isinstance(what, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from caffe2ops import DeviceOption, NetDef, OperatorDef
 from caffe2ops.compat import extension as C  # noqa: N812
 from caffe2ops.defs import TensorShapes
 from caffe2ops.formats import decode, encode
+from tests.samples.recurrent import BOTH, INPUTS
 
 RELU = OperatorDef(type="Relu", input="x", output="y")
 X = np.array([[-1, 2], [3, -4]], np.float32)
@@ -86,6 +88,28 @@ def test_errors_are_runtime_errors_and_say_where() -> None:
     assert C.Workspace.current._last_failed_op_net_position() == 1
     assert "Nope" in refused(lambda: C.run_operator_once(encode(OperatorDef(type="Nope", input="x", output="y"))))
     refused(lambda: C.run_operator_once(encode(RELU.replace(input="missing"))))
+    refused(lambda: C.run_operator_once(b"\xff\xff"))
+    for call in (C.create_net, C.run_net_once, C.run_operator_once, C.run_plan):
+        with pytest.raises(TypeError, match="in bytes, got str"):
+            call("...")
+
+
+@pytest.mark.parametrize(
+    ("flag", "op", "numbers"),
+    [("exceptions", "Div", (1, 0)), ("exceptions", "Sqrt", (-1,)), ("overflow_exceptions", "Mul", (1e38, 1e38))],
+)
+def test_floating_point_errors_raise_where_a_flag_says_so(flag: str, op: str, numbers: tuple[float, ...]) -> None:
+    names = [f"x{i}" for i in range(len(numbers))]
+    for name, number in zip(names, numbers):
+        C.feed_blob(name, np.float32([number]))
+    raw = encode(OperatorDef(type=op, input=names, output="y"))
+    try:
+        C.global_init(["caffe2", f"--caffe2_operator_throw_if_fp_{flag}=1"])
+        assert "FloatingPointError" in refused(lambda: C.run_operator_once(raw))
+    finally:
+        C.global_init(["caffe2", f"--caffe2_operator_throw_if_fp_{flag}=0"])
+    C.run_operator_once(raw)
+    assert not np.isfinite(C.fetch_blob("y")).all()
 
 
 def test_workspaces() -> None:
@@ -110,6 +134,7 @@ def test_tensors_write_through() -> None:
     assert C.fetch_blob("x").tolist() == [9, 2, 3, -4]
     tensor.init([2], 2)
     assert (tensor.shape, tensor.data.dtype) == ((2,), np.int32)
+    refused(lambda: tensor.init([2], 4))
 
 
 def test_gradients() -> None:
@@ -168,6 +193,91 @@ def test_serialized_blobs_and_databases(tmp_path: Path) -> None:
     assert (cursor.valid(), cursor.key(), cursor.value()) == (True, b"key", b"value")
 
 
+def test_preferred_engines_are_heeded_by_operators_that_have_run() -> None:
+    C.feed_blob("x", X)
+    fill = OperatorDef(type="Relu", input="x", output="y")
+    C.run_operator_once(encode(fill))
+    C.set_op_engine_pref("Relu", {0: ["NOPE"]})
+    try:
+        C.run_operator_once(encode(fill))  # no such engine: the default one
+    finally:
+        C.set_engine_pref({}, {})
+    assert C.fetch_blob("y").tolist() == [[0, 2], [3, 0]]
+
+
+def test_blobs_that_lose_what_they_hold_when_serialized() -> None:
+    C.run_operator_once(encode(OperatorDef(type="CreateMutex", output="m")))
+    C.deserialize_blob("n", C.serialize_blob("m"))
+    C.feed_blob("x", X)
+    C.run_operator_once(encode(OperatorDef(type="PackRecords", input="x", output="r", args={"fields": ["x"]})))
+    with pytest.warns(UserWarning, match="packed records have no serialized form"):
+        raw = C.serialize_blob("r")
+    C.deserialize_blob("s", raw)
+    fetch = C.Workspace.current.engine.fetch
+    assert (type(fetch("n")), fetch("n") is fetch("m")) == (type(fetch("m")), False)
+    assert fetch("s").tolist() == [None, None]
+
+
+def chain(*names: str) -> list[OperatorDef]:
+    return [OperatorDef(type="Exp", input=x, output=y) for x, y in pairwise(names)]
+
+
+def outputs(raw: bytes) -> list[str]:
+    return [op.output[0] for op in decode(raw, NetDef).op]
+
+
+def test_nets_with_fewer_blobs() -> None:
+    raw = net(*chain("x", "a", "b", "c", "d", "y"))
+    assert outputs(C.memonger_optimize_inference_net(raw, ["x", "y"])) == [
+        "__m0_shared",
+        "__m1_shared",
+        "__m0_shared",
+        "__m1_shared",
+        "y",
+    ]
+    assert outputs(C.memonger_optimize_inference_net(raw, [b"a", b"c"]))[::2] == ["a", "c", "y"]
+    once = C.memonger_optimize_inference_net(raw, [])
+    assert C.memonger_optimize_inference_net(once, []) == once
+    dag = encode(decode(raw, NetDef).replace(type="dag"))
+    assert C.memonger_optimize_inference_net(dag, []) == dag
+
+
+def test_branches_share_no_blobs() -> None:
+    """Their operators may run at the same time; what comes after both may take up the blobs of either."""
+    ends = OperatorDef(type="Sum", input=("a3", "b3"), output=("c1",))
+    raw = net(*chain("x", "a1", "a2", "a3"), *chain("x", "b1", "b2", "b3"), ends, *chain("c1", "c2", "y"))
+    names = {"a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "y"}
+
+    def shared(keep: set[str], sizes: dict[str, list[int]]) -> list[str]:
+        args = (["x"], range(9), names, "s/", keep, sizes)
+        return outputs(C.memonger_compute_blob_recycling_for_dag(raw, *args))
+
+    found = shared(set(), {})
+    assert set(found[:3]).isdisjoint(found[3:6])
+    assert found[0] == found[2] == "s/__m0_shared"
+    assert found[6] in {found[1], found[4]}
+    assert found[8] == "y"
+    assert shared({"a1"}, {})[0] == "a1"
+    assert shared(set(), {"b2": [9, 9], "c1": [80]})[6] == shared(set(), {"b2": [9, 9], "c1": [80]})[4]
+    refused(
+        lambda: C.memonger_compute_blob_recycling_for_dag(
+            net(OperatorDef(type="IndexFreeze", input="A", output="B")), [], [0], [], "", [], {}
+        )
+    )
+
+
+def test_blobs_that_arguments_name_are_not_shared() -> None:
+    inner = NetDef(name="inner", op=tuple(chain("a", "inside")))
+    ops = [
+        *chain("x", "a", "b", "c"),
+        OperatorDef(type="If", input="c", args={"then_net": inner}),
+        *chain("c", "d", "y"),
+    ]
+    found = [op.output[:1] for op in decode(C.memonger_optimize_inference_net(net(*ops), []), NetDef).op]
+    assert found[0] == ("a",)
+    assert found[1] == found[4]
+
+
 def test_observers_plans_and_predictor() -> None:
     C.feed_blob("x", X)
     C.create_net(net(RELU), False)
@@ -179,6 +289,19 @@ def test_observers_plans_and_predictor() -> None:
     predict = NetDef(name="p", op=(RELU,), external_input=("x",), external_output=("y",))
     (y,) = C.Predictor(encode(NetDef(name="i")), encode(predict)).run([X])
     assert y.tolist() == [[0, 2], [3, 0]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_operators_of_step_nets_are_counted() -> None:
+    """And arguments of Caffe2's executor and memonger, which mean nothing here, are not warned of."""
+    names = [f"in{i}" for i in range(len(INPUTS))]
+    for name, value in zip(names, INPUTS):
+        C.feed_blob(name, value)
+    args = {**BOTH, "rnn_executor.num_threads": 2, "in0.rename": "in0"}
+    C.create_net(net(OperatorDef(type="RecurrentNetwork", input=names, output=("out0", "out1", "steps"), args=args)))
+    counter = C.add_observer_to_net("n", "RunCountObserver")
+    C.run_net("n", 2, False)
+    assert counter.debug_info() == f"This operator runs {2 * (1 + len(INPUTS[0]) * len(BOTH['step_net'].op))} times."
 
 
 PYTHON = """
@@ -213,6 +336,24 @@ try:
     C.run_operator_once(encode(op.replace(args={"token": C.register_python_op(fails, False, "")})))
 except KeyError as error:
     print(error)
+
+class Capsule:
+    def __init__(self, tensor):
+        self.__dlpack__, self.__dlpack_device__ = (lambda **_: tensor.data), (lambda: (1, 0))
+
+def shared(inputs, outputs):
+    outputs[0].feed(np.from_dlpack(Capsule(inputs[0])) + 1)
+
+token = C.register_python_op(shared, False, "")
+op = op.replace(type="PythonDLPack", args={"token": token})
+C.run_operator_once(encode(op))
+assert C.fetch_blob("y").tolist() == [2.5]
+ops, _ = C.get_gradient_defs(encode(op), [given])
+assert decode(ops[0], OperatorDef).type == "PythonDLPackGradient"
+try:
+    C.run_operator_once(encode(op.replace(args={"pickled_builder": b"..."})))
+except RuntimeError as error:
+    assert "pickled function, which is refused" in str(error)
 """
 
 

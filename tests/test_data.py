@@ -173,9 +173,9 @@ def test_no_root_folder_no_files() -> None:
 def test_what_cannot_be_saved_leaves_the_file_alone(workspace: Workspace, tmp_path: Path) -> None:
     workspace.run(op("Save", ["a/x"], **MINIDB))
     before = (tmp_path / "blobs.db").read_bytes()
-    workspace.run(op("CreateMutex", (), ["m"]))
-    with pytest.raises(OperatorError, match="input 1: holds lock"):
-        workspace.run(op("Save", ["a/x", "m"], **MINIDB))
+    workspace.run(op("CreateAtomicBool", (), ["b"]))
+    with pytest.raises(OperatorError, match="input 1: holds AtomicBool"):
+        workspace.run(op("Save", ["a/x", "b"], **MINIDB))
     assert (tmp_path / "blobs.db").read_bytes() == before
 
 

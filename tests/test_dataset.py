@@ -1,25 +1,21 @@
-"""Datasets and what goes with them: state from run to run, threads, serialized forms, shared memory, stores."""
+"""Datasets over several runs and on threads: cursors, appending, records, vectors of tensors."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from caffe2ops import add_gradients
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
-from caffe2ops.errors import BlobError, OperatorError
+from caffe2ops.errors import OperatorError
 from caffe2ops.formats import encode
-from caffe2ops.ops.control.scope import WorkspaceStack
 from caffe2ops.ops.data.counter import Counter
 from caffe2ops.ops.data.cursor import TreeCursor
 from caffe2ops.ops.data.fields import Fields
-from caffe2ops.ops.data.store import FileStore
 from caffe2ops.workspace import Workspace
+from tests.kit.threads import together
 
 FIELDS = ["a", "b:lengths", "b:values:lengths", "b:values:items", "b:name"]
 COLUMNS = {
@@ -45,15 +41,6 @@ def workspace(tmp_path: Path) -> Workspace:
     for name, value in COLUMNS.items():
         workspace.feed(name, value)
     return workspace
-
-
-def together(count: int, call: Callable[[], object]) -> None:
-    """Calls it on so many threads at once."""
-    threads = [threading.Thread(target=call) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 # --- fields ---
@@ -222,39 +209,7 @@ def test_collect_keeps_some_at_random(workspace: Workspace) -> None:
     assert found == COLLECTED
 
 
-# --- the window and the sum ---
-
-
-def test_window_over_several_runs(workspace: Workspace) -> None:
-    """While fewer rows have come than it keeps, it has as many; then new ones go round."""
-    workspace.blob("w")
-    workspace.feed("next", np.array(0, np.int32))
-    workspace.feed("seen", np.int64([5]))
-    workspace.run(op("CreateMutex", (), ["mutex"]))
-    collect = op("LastNWindowCollector", ["w", "next", "a", "mutex", "seen"], ["w", "next", "seen"], num_to_collect=5)
-    bound = workspace.create(net(collect))
-    rows = COLUMNS["a"]
-    for places, next_, seen in (([0, 1, 2], 3, 3), ([2, 1, 2, 0, 1], 1, 6), ([2, 0, 1, 2, 1], 4, 9)):
-        bound.run()
-        assert np.array_equal(workspace.fetch("w"), rows[places])
-        assert (workspace.fetch("next").item(), workspace.fetch("seen").item()) == (next_, seen)
-
-
-def test_accumulate_over_several_runs(workspace: Workspace) -> None:
-    bound = workspace.create(net(op("Accumulate", ["a"], ["sum"], gamma=0.5)))
-    for factor in (1.0, 1.5, 1.75):
-        bound.run()
-        assert np.array_equal(workspace.fetch("sum"), COLUMNS["a"] * np.float32(factor))
-
-
-# --- counters, serialized forms ---
-
-
-def test_counters_on_threads(workspace: Workspace) -> None:
-    workspace.run(op("CreateCounter", (), ["c"], init_count=100))
-    counter = workspace.fetch("c")
-    together(4, lambda: [counter.add(-1) for _ in range(1000)])
-    assert counter.add(0) == 100 - 4000
+# --- saved ---
 
 
 def test_serialized_forms_are_those_of_caffe2() -> None:
@@ -283,124 +238,3 @@ def test_counters_and_cursors_are_saved(workspace: Workspace) -> None:
     workspace.run(op("RetrieveCount", ["c"], ["count"]))
     assert workspace.fetch("count") == 3
     assert workspace.fetch("y1").tolist() == [0]
-
-
-# --- blobs ---
-
-
-def test_coalesced_tensors_share_memory(workspace: Workspace) -> None:
-    workspace.feed("b", np.float32([7]))
-    bound = workspace.create(net(op("UnsafeCoalesce", ["a", "b"], ["a", "b", "all"])))
-    bound.run()
-    workspace.feed("all", np.arange(7, dtype=np.float32))
-    assert np.array_equal(workspace.fetch("a"), [[0, 1], [2, 3], [4, 5]])
-    bound.run()
-    assert np.array_equal(workspace.fetch("all"), np.arange(7))
-    with pytest.raises(OperatorError, match="X 0: is another part of the output 'all' already"):
-        workspace.run(op("UnsafeCoalesce", ["b", "a"], ["b", "a", "all"]))
-
-
-def test_free_empties_blobs(workspace: Workspace) -> None:
-    workspace.run(op("Free", ["a", "n"], ["a", "n"]))
-    with pytest.raises(BlobError, match="'a' is empty"):
-        workspace.fetch("a")
-
-
-def test_names_of_all_blobs(tmp_path: Path) -> None:
-    parent = Workspace(root=tmp_path)
-    parent.feed("p", np.float32([1]))
-    child = Workspace(parent)
-    child.run(op("GetAllBlobNames", (), ["names"]))
-    assert child.fetch("names").tolist() == [b"names", b"p"]
-    child.run(op("GetAllBlobNames", (), ["names"], include_shared=0))
-    assert child.fetch("names").tolist() == [b"names"]
-
-
-# What Caffe2 estimates of 100 elements under a name of 9 letters.
-SIZES = {
-    "bool": 156, "int8": 256, "uint8": 257, "int16": 357, "uint16": 358, "float16": 359, "int32": 457, "float32": 459,
-    "int64": 857, "float64": 859,
-}  # fmt: skip
-
-
-def test_estimated_sizes(tmp_path: Path) -> None:
-    workspace = Workspace(root=tmp_path)
-    for name in SIZES:
-        workspace.feed(f"z_{name}", np.zeros(100, name))
-    workspace.feed("z_str", np.array([b"abc", b"d"], dtype=object))
-    workspace.feed("z_s", "hello world")
-    workspace.feed("z_emp", np.zeros((0, 3), np.float32))
-    workspace.run(op("CreateMutex", (), ["z_m"]))
-    workspace.run(op("EstimateAllBlobSizes", (), ["n", "s"]))
-    found = dict(zip((name.decode() for name in workspace.fetch("n")), workspace.fetch("s").tolist()))
-    others = {"z_str": 155, "z_s": 34, "z_emp": 0, "z_m": 0, "n": 51 + 50 * len(found), "s": 51 + 8 * len(found)}
-    assert found == {f"z_{name}": size for name, size in SIZES.items()} | others
-
-
-def test_negated_gradient() -> None:
-    extended, gradients = add_gradients(net(op("NegateGradient", ["x"], ["y"])), {"y": "dy"})
-    workspace = Workspace()
-    workspace.feed("x", np.float32([1, 2]))
-    workspace.feed("dy", np.float32([3, -4]))
-    workspace.run(extended)
-    assert workspace.fetch(str(gradients["x"])).tolist() == [-3, 4]
-
-
-def test_gradient_of_copied_rows() -> None:
-    copy = op("CopyRowsToTensor", ["x", "i", "r"], ["x"])
-    extended, gradients = add_gradients(net(copy), {"x": "dx"})
-    assert [made.type for made in extended.op] == ["CopyRowsToTensor", "CopyRowsToTensorGradient"]
-    assert gradients["x"] == "x_grad"
-    assert gradients.get("r") is None
-
-
-def test_scopes(workspace: Workspace) -> None:
-    """What was popped is pushed again, blobs and all; a scope that is made again is cleared."""
-    workspace.run(op("CreateScope", (), ["scope"]))
-    stack: WorkspaceStack = workspace.fetch("scope")
-    first = stack.push(workspace)
-    assert stack.push(workspace) is not first
-    stack.pop()
-    workspace.run(op("HasScope", ["scope"], ["has"]))
-    assert workspace.fetch("has").tolist() == [True]
-    assert stack.pop() is first
-    with pytest.raises(ValueError, match="no workspace left"):
-        stack.pop()
-    assert stack.push(workspace) is first
-    workspace.run(op("CreateScope", (), ["scope"]))
-    workspace.run(op("HasScope", ["scope"], ["has"]))
-    assert workspace.fetch("has").tolist() == [False]
-
-
-# --- stores ---
-
-
-def test_stores_keep_keys_apart(tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    workspace = Workspace(root=tmp_path / "root")
-    for name, value in COLUMNS.items():
-        workspace.feed(name, value)
-    for prefix in ("", "p", "../q"):
-        workspace.run(op("FileStoreHandlerCreate", (), [f"h{prefix}"], path=".", prefix=prefix))
-    workspace.run(op("StoreSet", ["h", "a"], blob_name="../k"))
-    workspace.run(op("StoreSet", ["hp", "s"], blob_name="../k"))
-    workspace.run(op("StoreGet", ["h"], ["y"], blob_name="../k"))
-    workspace.run(op("StoreGet", ["hp"], ["z"], blob_name="../k"))
-    assert np.array_equal(workspace.fetch("y"), COLUMNS["a"])
-    assert np.array_equal(workspace.fetch("z"), COLUMNS["s"])
-    folders = {path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("k*")}
-    assert folders == {"root", "root/pp"}
-
-
-def test_a_store_waits(tmp_path: Path) -> None:
-    store = FileStore(tmp_path, timeout=5)
-    threading.Timer(0.05, lambda: store.write("k", b"v")).start()
-    assert store.read("k") == b"v"
-    store.timeout = 0.02
-    with pytest.raises(TimeoutError, match="no value for other after"):
-        store.wait(["k", "other"])
-
-
-def test_a_store_adds_on_threads(tmp_path: Path) -> None:
-    together(4, lambda: [FileStore(tmp_path).add("n", 2) for _ in range(5)])
-    assert FileStore(tmp_path).add("n", 0) == 40

@@ -103,9 +103,7 @@ class Page(HTMLParser):
 
 def test_report_of_the_shipped_net(tmp_path: Path) -> None:
     output = tmp_path / "report.html"
-    done = CliRunner().invoke(
-        app, ["report", str(DIGITS), "--shape", "data=2,1,8,8", "-o", str(output), "--runs", "1"]
-    )
+    done = CliRunner().invoke(app, ["report", str(DIGITS), "--shape", "data=2,1,8,8", "-o", str(output), "--runs", "1"])
     assert done.exit_code == 0, done.output
     page = Page()
     page.feed(output.read_text(encoding="utf-8"))

@@ -146,6 +146,23 @@ def test_training_reduces_a_loss() -> None:
     np.testing.assert_allclose(workspace.fetch("w"), [[1, -2, 0.5]], atol=1e-3)
 
 
+def test_negated_gradient() -> None:
+    extended, gradients = add_gradients(NetDef(op=(op("NegateGradient", "x", "y"),)), {"y": "dy"})
+    workspace = Workspace()
+    workspace.feed("x", np.float32([1, 2]))
+    workspace.feed("dy", np.float32([3, -4]))
+    workspace.run(extended)
+    assert workspace.fetch(str(gradients["x"])).tolist() == [-3, 4]
+
+
+def test_gradient_of_copied_rows() -> None:
+    copy = op("CopyRowsToTensor", ("x", "i", "r"), "x")
+    extended, gradients = add_gradients(NetDef(op=(copy,)), {"x": "dx"})
+    assert [made.type for made in extended.op] == ["CopyRowsToTensor", "CopyRowsToTensorGradient"]
+    assert gradients["x"] == "x_grad"
+    assert gradients.get("r") is None
+
+
 def test_the_checker_finds_a_wrong_gradient() -> None:
     class TestHalf(Operator):
         """Y = X / 2, with a gradient that says 1."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from caffe2ops import DeviceOption, Net, NetDef, OperatorDef, OperatorError, Timing, Workspace
+from caffe2ops.one_operator import OneOperator
 
 X = np.array([-1.0, 2.0, 3.0], np.float32)
 
@@ -161,3 +165,55 @@ def test_device_of_the_net_and_of_the_call() -> None:
     )
     workspace.run(net, device=DeviceOption())
     np.testing.assert_array_equal(workspace.fetch("y"), np.maximum(X, 0))
+
+
+def test_one_operator_runs_as_if_just_created() -> None:
+    """Also where dtypes and shapes change, and in another workspace; an operator starts anew each time."""
+    relu = OneOperator(OperatorDef(type="Relu", input=("x",), output=("y",)))
+    for x in (X, X.reshape(3, 1), X.astype(np.float64)):
+        workspace = Workspace()
+        with pytest.raises(OperatorError, match="'x' does not exist"):
+            relu.run(workspace)
+        workspace.feed("x", x)
+        relu.run(workspace, 2)
+        np.testing.assert_array_equal(workspace.fetch("y"), np.maximum(x, 0))
+        workspace.feed("x", np.array([b"a"], object))
+        with pytest.raises(OperatorError, match="dtype is object"):
+            relu.run(workspace)
+    workspace = Workspace()
+    option = DeviceOption(random_seed=7)
+    draw = OneOperator(OperatorDef(type="UniformFill", output=("u",), args={"shape": [4]}, device_option=option))
+    found = []
+    for times in (1, 1, 2):
+        draw.run(workspace, times)
+        found.append(workspace.fetch("u").tolist())
+    assert found[0] == found[1] != found[2]
+
+
+def test_operators_with_a_mutex_lose_nothing() -> None:
+    """However threads interleave: the mutex is held from reading the blobs to writing them."""
+    workspace = Workspace()
+    workspace.run(OperatorDef(type="CreateMutex", output=("m",)))
+    for name, value in {
+        "rows": np.zeros(0, np.int64),
+        "more": np.arange(3),
+        "n": np.int32([0]),
+        "1": np.int32([1]),
+    }.items():
+        workspace.feed(name, value)
+    ops = [
+        OperatorDef(type="AtomicAppend", input=("m", "rows", "more"), output=("rows",)),
+        OperatorDef(type="AtomicFetchAdd", input=("m", "n", "1"), output=("n", "before")),
+    ]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(workspace.run, ops * 200))
+    finally:
+        sys.setswitchinterval(interval)
+    assert workspace.fetch("rows").tolist() == [0, 1, 2] * 200
+    assert workspace.fetch("n").item() == 200
+    workspace.feed("m", np.zeros(1))
+    with pytest.raises(OperatorError, match="mutex: holds ndarray, wants what CreateMutex makes"):
+        workspace.run(ops[0])

@@ -100,6 +100,24 @@ def test_schema(scaled: type[Operator]) -> None:
     assert schema.model_validate_json(schema.model_dump_json()) == schema
 
 
+@pytest.mark.parametrize(
+    ("inplace", "enforced", "may", "must"),
+    [
+        (((0, 1),), (), {(0, 1)}, set()),
+        ((), ((1, 0),), {(1, 0)}, {(1, 0)}),
+        ("input == output", (), {(0, 0), (1, 1)}, set()),
+        ((), "input == output + 1", {(1, 0)}, {(1, 0)}),
+        ("any", (), {(0, 0), (0, 1), (1, 0), (1, 1)}, set()),
+    ],
+)
+def test_pairs_in_place(scaled: type[Operator], inplace: Any, enforced: Any, may: set[Any], must: set[Any]) -> None:
+    """Pairs are listed, or follow a rule."""
+    schema = scaled.schema_of().model_copy(update={"inplace": inplace, "inplace_enforced": enforced})
+    pairs = [(i, j) for i in range(2) for j in range(2)]
+    assert {pair for pair in pairs if schema.may_share(*pair)} == may
+    assert {pair for pair in pairs if schema.must_share(*pair)} == must
+
+
 def test_duplicate_registration_names_both_places(scaled: type[Operator]) -> None:
     with pytest.raises(
         ValueError, match=r"TestScaled is declared at .*test_operator.py:\d+ and again at .*test_operator.py:\d+"
@@ -147,6 +165,10 @@ def test_unknown_types_and_devices(scaled: type[Operator]) -> None:
             "Softmax: output 0 is input 0 .* may not be computed in place",
         ),
         (OperatorDef(type="Iter", input="a", output="b"), r"Iter: output 0 \('b'\) must be input 0 \('a'\)"),
+        (
+            OperatorDef(type="EnqueueBlobs", input=("q", "a", "b"), output=("a", "c")),
+            r"EnqueueBlobs: output 1 \('c'\) must be input 2 \('b'\)",
+        ),
     ],
 )
 def test_verification(op: OperatorDef, message: str) -> None:

@@ -52,7 +52,9 @@ def runs_on(sample: Sample, kind: str) -> bool:
 SAMPLES = [sample for sample in collect() if sample.op in registry.types()]
 GOOD = [sample for sample in SAMPLES if sample.error is None]
 BAD = [sample for sample in SAMPLES if sample.error is not None]
-STEADY = [s for s in GOOD if not s.random and s.seed is None and not s.before]  # that answer the same every time
+STEADY = [  # that answer the same every time
+    s for s in GOOD if not (s.random or s.stateful or s.before) and s.seed is None
+]
 DIFFERENTIABLE = [s for s in GOOD if is_differentiated(s)]
 FIRST = list({sample.op: sample for sample in reversed(GOOD)}.values())[::-1]  # one of each operator
 

@@ -1,13 +1,11 @@
-"""Queues between threads, tables of text from files, maps that grow, vocabularies that threads share."""
+"""Queues between threads: waiting, closing, cancelling, plans of producers and consumers."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,11 @@ import numpy as np
 import pytest
 
 from caffe2ops import Workspace
-from caffe2ops.defs import BlobProto, ExecutionStep, NetDef, OperatorDef, PlanDef, TensorProtos
+from caffe2ops.defs import ExecutionStep, NetDef, OperatorDef, PlanDef, TensorProtos
 from caffe2ops.errors import OperatorError
-from caffe2ops.formats import FormatError, array_to_tensor, binary, blob_to_value, value_to_blobs
+from caffe2ops.formats import array_to_tensor, binary
 from tests.kit.sample import int32s, int64s, strings
-
-SOON = 5.0  # seconds in which a thread must end
+from tests.kit.threads import SOON, started
 
 
 def op(type_: str, inputs: list[str], outputs: list[str], **args: Any) -> OperatorDef:
@@ -32,21 +29,6 @@ def queue(kind: str = "Blobs", **args: Any) -> Workspace:
     workspace = Workspace()
     workspace.run(op(f"Create{kind}Queue", [], ["q"], **args))
     return workspace
-
-
-def started(call: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """The call on a thread of its own, and what it ends with."""
-    ends: list[Any] = []
-
-    def run() -> None:
-        try:
-            ends.append(call())
-        except Exception as error:
-            ends.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread, ends
 
 
 def put(workspace: Workspace, value: Any, name: str = "x") -> None:
@@ -345,148 +327,3 @@ def test_rebatching_keeps_copies() -> None:
         workspace.run(op("EnqueueRebatchingQueue", ["q", "x"], []))
     workspace.run(op("DequeueRebatchingQueue", ["q"], ["y"], num_elements=2))
     assert workspace.fetch("y").tolist() == [[0, 0], [1, 10]]
-
-
-def read_rows(workspace: Workspace, count: int, *names: str) -> list[list[Any]]:
-    workspace.run(op("TextFileReaderRead", ["reader"], list(names), batch_size=count))
-    return [workspace.fetch(name).tolist() for name in names]
-
-
-def text_reader(root: Path, text: bytes, *field_types: int, **args: Any) -> Workspace:
-    (root / "table.txt").write_bytes(text)
-    workspace = Workspace(root=root)
-    workspace.run(
-        op("CreateTextFileReader", [], ["reader"], filename="table.txt", field_types=list(field_types), **args)
-    )
-    return workspace
-
-
-def test_text_file_in_batches_and_passes(tmp_path: Path) -> None:
-    workspace = text_reader(tmp_path, b"a\t1\nb\t 2.5e1x\n\t-inf\n", 4, 1, num_passes=2)
-    assert read_rows(workspace, 2, "s", "f") == [[b"a", b"b"], [1.0, 25.0]]
-    assert read_rows(workspace, 2, "s", "f") == [[b"", b"a"], [-np.inf, 1.0]]
-    assert read_rows(workspace, 9, "s", "f") == [[b"b", b""], [25.0, -np.inf]]
-    assert read_rows(workspace, 9, "s", "f") == [[], []]
-    assert workspace.fetch("f").dtype == np.float32
-
-
-def test_text_file_larger_than_a_chunk(tmp_path: Path) -> None:
-    rows = [f"{i} " * 9 for i in range(9000)]
-    workspace = text_reader(tmp_path, "".join(f"{row}\n" for row in rows).encode(), 4)
-    assert read_rows(workspace, 10000, "s") == [[row.encode() for row in rows]]
-
-
-def test_text_file_quotes_and_unfinished_lines(tmp_path: Path) -> None:
-    workspace = text_reader(tmp_path, b"a\0\tb\nc\0\0\nlost", 4)
-    assert read_rows(workspace, 9, "s") == [[b"a\tb", b"c\0"]]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"a\t1\nb\n", "row 2 has 1 fields, wants 2"),
-        (b"a\t1\t2\n", "row 1 has 2 or more fields, wants 2"),
-        (b"a\t1\nb\t2", "the last row has 1 whole fields, wants 2"),
-        (b"a\tx\n", "field b'x' does not start as a number"),
-    ],
-)
-def test_text_file_that_is_no_table(tmp_path: Path, text: bytes, message: str) -> None:
-    workspace = text_reader(tmp_path, text, 4, 1)
-    with pytest.raises(OperatorError, match=message):
-        read_rows(workspace, 9, "s", "f")
-
-
-def test_text_file_of_other_fields_or_elsewhere(tmp_path: Path) -> None:
-    workspace = text_reader(tmp_path, b"a\n", 4)
-    with pytest.raises(OperatorError, match="rows have 1 fields, there are 2 outputs"):
-        read_rows(workspace, 1, "s", "t")
-    with pytest.raises(OperatorError, match="lies outside the root folder"):
-        workspace.run(op("CreateTextFileReader", [], ["r"], filename="/etc/passwd", field_types=[4]))
-
-
-def test_map_grows_and_keeps_values() -> None:
-    workspace = Workspace()
-    for keys, values in ((int32s(3, 1), int64s(30, 10)), (int32s(1, 2), int64s(99, 20))):
-        workspace.feed("k", keys)
-        workspace.feed("v", values)
-        workspace.run(op("KeyValueToMap", ["k", "v"], ["m"]))
-    workspace.run(op("MapToKeyValue", ["m"], ["k", "v"]))
-    assert workspace.fetch("k").tolist() == [3, 1, 2]
-    assert workspace.fetch("v").tolist() == [30, 10, 20]
-    workspace.run(op("CreateMap", [], ["m"]))
-    workspace.run(op("MapToKeyValue", ["m"], ["k", "v"]))
-    assert workspace.fetch("k").size == 0
-
-
-def test_vocabulary_is_shared_by_threads() -> None:
-    workspace = Workspace()
-    workspace.run(op("LongIndexCreate", [], ["words"]))
-    for i in range(4):
-        workspace.feed(f"keys{i}", np.random.default_rng(i).integers(0, 50, 200))
-    threads = [started(lambda i=i: workspace.run(op("IndexGet", ["words", f"keys{i}"], [f"n{i}"]))) for i in range(4)]
-    for thread, ends in threads:
-        thread.join(SOON)
-        assert ends == [None]
-    workspace.run(op("IndexStore", ["words"], ["all"]))
-    known = workspace.fetch("all")
-    assert len(set(known.tolist())) == len(known)
-    for i in range(4):
-        np.testing.assert_array_equal(known[workspace.fetch(f"n{i}") - 1], workspace.fetch(f"keys{i}"))
-
-
-VOCABULARY = b'\n\x01v\x12"std::unique_ptr<caffe2::IndexBase>\x1a'
-BLOBS = {  # as Caffe2 1.10.2 serializes them
-    "Int": (
-        int32s(5, -3),
-        VOCABULARY
-        + b'\x1b\x08\x02\x10\x02"\x0b\x05\xfd\xff\xff\xff\xff\xff\xff\xff\xff\x01B\x02\x08\x00Z\x04\x08\x00\x10'
-        b'\x02"\x039 1',
-    ),
-    "Long": (
-        int64s(2**40, 1),
-        VOCABULARY + b'\x17\x08\x02\x10\nB\x02\x08\x00R\x07\x80\x80\x80\x80\x80 \x01Z\x04\x08\x00\x10\x02"\x039 1',
-    ),
-    "String": (
-        strings("b", "a"),
-        VOCABULARY + b'\x14\x08\x02\x10\x042\x01b2\x01aB\x02\x08\x00Z\x04\x08\x00\x10\x02"\x039 1',
-    ),
-    "map": (
-        [int64s(7), int32s(8)],
-        b'\n\x01v\x12&(std::unordered_map<int64_t, int32_t>)"&\n\x11\x08\x01\x10\nB\x02\x08\x00R\x01\x07Z\x04\x08\x00'
-        b'\x10\x01\n\x11\x08\x01\x10\x02"\x01\x08B\x02\x08\x00Z\x04\x08\x00\x10\x01',
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", BLOBS)
-def test_vocabularies_and_maps_are_saved(kind: str, tmp_path: Path) -> None:
-    content, written = BLOBS[kind]
-    workspace = Workspace(root=tmp_path)
-    if kind == "map":
-        workspace.feed("k", content[0])
-        workspace.feed("x", content[1])
-        workspace.run(op("KeyValueToMap", ["k", "x"], ["v"]))
-    else:
-        workspace.feed("k", content)
-        workspace.run(op(f"{kind}IndexCreate", [], ["v"], max_elements=9))
-        workspace.run(op("IndexLoad", ["v", "k"], ["v"]))
-        workspace.run(op("IndexFreeze", ["v"], ["v"]))
-    assert binary.encode(value_to_blobs("v", workspace.fetch("v"))[0]) == written
-    workspace.run(op("Save", ["v"], [], db="v.db", db_type="minidb"))
-    workspace.remove("v")
-    workspace.run(op("Load", [], ["v"], db="v.db", db_type="minidb"))
-    if kind == "map":
-        workspace.run(op("MapToKeyValue", ["v"], ["k", "x"]))
-        assert (workspace.fetch("k").tolist(), workspace.fetch("x").tolist()) == ([7], [8])
-    else:
-        workspace.run(op("IndexStore", ["v"], ["all"]))
-        np.testing.assert_array_equal(workspace.fetch("all"), content)
-        workspace.feed("more", np.concatenate([content[1:], content[:1] * 2]))
-        workspace.run(op("IndexGet", ["v", "more"], ["numbers"]))
-        assert workspace.fetch("numbers").tolist() == [2, 0]  # it is still frozen
-
-
-def test_damaged_vocabularies_and_maps_are_refused() -> None:
-    for name in ("std::unique_ptr<caffe2::IndexBase>", "(std::unordered_map<int64_t, int32_t>)"):
-        with pytest.raises(FormatError, match="blob 'v': is no"):
-            blob_to_value(BlobProto(name="v", type=name, content=b""))

@@ -104,7 +104,7 @@ def test_reservoir_of_objects() -> None:
         ("places", Map(np.int32, np.int32), "OBJECT_TO_POS_MAP_IN: maps int32 to int32"),
         ("ids", int64s(1, 2), r"OBJECT_ID: shape is \[2\]"),
         ("reservoir", np.zeros(2, np.float32), "RESERVOIR has 2 of 4 rows"),
-        ("data", np.zeros((), np.float32), "DATA: has no dimensions"),
+        ("data", np.zeros((), np.float32), "DATA: is a scalar, wants rows"),
     ],
 )
 def test_reservoir_refuses(blob: str, value: Any, message: str) -> None:

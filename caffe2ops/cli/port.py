@@ -11,7 +11,8 @@ import numpy as np
 import typer
 
 from caffe2ops.cli import nets
-from caffe2ops.cli.nets import console, human
+from caffe2ops.cli.nets import console
+from caffe2ops.cli.proof import show_proof, show_written
 from caffe2ops.infer import TensorSpec
 from caffe2ops.workspace import Workspace
 
@@ -46,38 +47,54 @@ def to_onnx(request: Request) -> bool:
             opset=request.opset or OPSET, allow_custom=request.allow_custom,
         )  # fmt: skip
         files = model.save(path)
-    for note in model.notes:
-        console.print(f"[yellow]note:[/] {note}", highlight=False)
-    sizes = ", ".join(f"{file.name} ({human(file.stat().st_size, 'B')})" for file in files)
-    console.print(f"{sizes} written: {len(model.graph.nodes)} nodes, opset {model.opset}", highlight=False)
+    show_written(files, model.notes, f"{len(model.graph.nodes)} nodes, opset {model.opset}")
     with console.status("running it in onnxruntime"):
         tolerance = {} if request.tolerance is None else {"tolerance": request.tolerance}
         feeds = [request.feeds] if request.feeds else []
         options: dict[str, Any] = {"trace": request.trace, "stepwise": request.stepwise, **tolerance}
         proof = port.prove(model, *feeds, path=str(path), **options)
-    table = nets.table("model against caffe2ops", "output", "holds", "max abs#", "max rel#", "verdict")
-    for row in proof.rows():
-        table.add_row(*row)
-    console.print(table)
-    for run in proof.runs:
-        if run.first:
-            console.print(run.first, highlight=False, markup=False)
-    console.print(proof.verdict, highlight=False, markup=False)
-    return proof.holds
+    return show_proof("model against caffe2ops", proof)
+
+
+def to_torch(request: Request) -> bool:
+    """Writes the source of a PyTorch module and proves it, gradients too; whether the proof holds."""
+    from caffe2ops import port
+
+    if request.opset or request.allow_custom or request.stepwise:
+        raise ValueError("--opset, --allow-custom and --stepwise are for ONNX models")
+    path, net = request.to[0], request.model.net
+    with console.status(f"porting {net.name}"):
+        shapes = {**request.feeds, **request.shapes}
+        model = port.to_torch(net, request.workspace, shapes, outputs=request.outputs or request.model.outputs)
+        files = model.save(path)
+    with console.status("running it in PyTorch"):
+        tolerance = {} if request.tolerance is None else {"tolerance": request.tolerance}
+        feeds = [request.feeds] if request.feeds else []
+        options: dict[str, Any] = {"trace": request.trace, **tolerance}
+        proof = port.prove_torch(model, *feeds, path=path, **options)
+    show_written(files, model.notes)  # the proof adds notes
+    return show_proof("module against caffe2ops", proof)
 
 
 # What the suffix of --to asks for: a function that writes the port, proves it, and says whether the proof holds.
-TARGETS: dict[str, Callable[[Request], bool]] = {".onnx": to_onnx}
+TARGETS: dict[str, Callable[[Request], bool]] = {".onnx": to_onnx, ".py": to_torch}
 
 
 def port(
-    net: Path = typer.Argument(help="A predict net, a predictor export, or a folder with an init/predict pair."),
-    to: str = typer.Option(..., metavar="FILE", help="What to write; the suffix says into which framework (.onnx)."),
+    net: Path = typer.Argument(
+        help="A predict net, a predictor export, a folder with an init/predict pair, or an ONNX model (.onnx)."
+    ),
+    to: str = typer.Option(
+        ..., metavar="FILE", help="What to write; the suffix says into which framework (.onnx, .py)."
+    ),
     init: list[Path] = typer.Option([], help="A net that makes parameters; may be given several times."),
     shape: list[str] = typer.Option(
         [], metavar="NAME=N,3,224,224[:dtype]", help="The dims of an input; a name for one that varies, ? for any."
     ),
     feeds: list[Path] = typer.Option([], help="A .npz of inputs to prove the port with; they give shapes, too."),
+    constant: list[str] = typer.Option(
+        [], metavar="NAME=VALUE", help="The value of an ONNX model's input that Caffe2 has as an argument."
+    ),
     output: list[str] = typer.Option([], metavar="NAME", help="A blob to give out (default: the net's outputs)."),
     opset: int = typer.Option(None, help="The version of ONNX's operators."),
     allow_custom: bool = typer.Option(
@@ -89,6 +106,13 @@ def port(
 ) -> None:
     """Port a net to another framework, and prove that the port computes the same; exit status 1 if it does not."""
     files = [Path(part) for part in to.split(",")]
+    if net.suffix == ".onnx":
+        from caffe2ops.cli.port_from_onnx import from_onnx
+
+        given, values = nets.read_feeds(feeds, []), nets.read_feeds([], constant)
+        if not from_onnx(net, files, specs_of(shape), given, outputs=output, constants=values, tolerance=tolerance):
+            raise typer.Exit(1)
+        return
     target = TARGETS.get(files[0].suffix)
     if target is None:
         raise ValueError(f"--to {to}: the suffix is {files[0].suffix!r}, wants {' or '.join(TARGETS)}")

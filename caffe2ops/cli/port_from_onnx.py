@@ -6,35 +6,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from caffe2ops.cli import nets
-from caffe2ops.cli.nets import console, human
+from caffe2ops.cli.nets import console
+from caffe2ops.cli.proof import show_proof, show_written
+from caffe2ops.infer import TensorSpec, Unknown
 
 
 def from_onnx(
-    source: Path, to: Sequence[Path], shapes: Mapping[str, Any], feeds: Mapping[str, Any], *, outputs: Sequence[str] = (),
-    constants: Mapping[str, Any] | None = None, tolerance: float | None = None,
+    source: Path, to: Sequence[Path], shapes: Mapping[str, TensorSpec], feeds: Mapping[str, Any], *,
+    outputs: Sequence[str] = (), constants: Mapping[str, Any] | None = None, tolerance: float | None = None,
 ) -> bool:  # fmt: skip
     """Writes an ONNX model's init net and predict net and proves them; whether the proof holds.
 
-    `to`: two files, or a folder. `shapes`: TensorSpecs of inputs by name, `constants`: inputs that become parameters.
+    `to`: two files, or a folder. `shapes`: dims of inputs; `constants`: values of inputs that become parameters.
     """
     from caffe2ops.port import from_onnx as port
 
-    if len(to) > 2:
-        raise ValueError(f"--to names {len(to)} files, wants init.pb,predict.pb or a folder")
-    dims = {name: getattr(spec, "shape", spec) for name, spec in shapes.items()}
-    dims |= {name: value.shape for name, value in feeds.items() if name not in (constants or {}) and name not in dims}
+    if len(to) > 2 or (len(to) == 1 and to[0].suffix in (".pb", ".pbtxt", ".json")):
+        raise ValueError(f"--to names {len(to)} file{'s' * (len(to) > 1)}, wants init.pb,predict.pb or a folder")
+    dims = {name: [None if isinstance(d, Unknown) else d for d in spec.shape] for name, spec in shapes.items()}
     with console.status(f"porting {source}"):
         imported = port.from_onnx(source, dims, constants, outputs=outputs)
         files = imported.save(*to)
-    sizes = ", ".join(f"{file.name} ({human(file.stat().st_size, 'B')})" for file in files)
-    console.print(f"{sizes} written: {len(imported.net.op)} operators, {len(imported.parameters)} parameters", highlight=False)
+    show_written(files, imported.notes, f"{len(imported.net.op)} operators, {len(imported.parameters)} parameters")
     with console.status("running both"):
         given = [feeds] if feeds else []
-        proof = port.prove(imported, *given, path=str(source), **({} if tolerance is None else {"tolerance": tolerance}))
-    table = nets.table("nets against onnxruntime", "output", "holds", "max abs#", "max rel#", "verdict")
-    for row in proof.rows():
-        table.add_row(*row)
-    console.print(table)
-    console.print(proof.verdict, highlight=False, markup=False)
-    return proof.holds
+        proof = port.prove(
+            imported, *given, path=str(source), **({} if tolerance is None else {"tolerance": tolerance})
+        )
+    return show_proof("nets against onnxruntime", proof)

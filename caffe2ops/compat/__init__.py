@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from pathlib import Path
 
@@ -25,4 +26,5 @@ def install(folder: str | Path | None = None) -> None:
         from caffe2ops.compat import python
 
         python.install()
+    importlib.import_module("caffe2ops.compat.extension.python_operators")
     warnings.filterwarnings("ignore", rf"\w+ has no argument '({SPARE})'", UserWarning)

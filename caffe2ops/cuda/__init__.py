@@ -12,7 +12,18 @@ cupy is imported when the first kernel is compiled, never by importing this pack
 from .elementwise import Elementwise
 from .launch import Kernel, multiprocessors, record
 from .reduction import Reduction
+from .row_updates import RowUpdate
 from .segments import SegmentFold
 from .source import Module, Source
 
-__all__ = ["Elementwise", "Kernel", "Module", "Reduction", "SegmentFold", "Source", "multiprocessors", "record"]
+__all__ = [
+    "Elementwise",
+    "Kernel",
+    "Module",
+    "Reduction",
+    "RowUpdate",
+    "SegmentFold",
+    "Source",
+    "multiprocessors",
+    "record",
+]

@@ -32,7 +32,8 @@ struct Segments {{
 }};
 
 // The fold of rows first, first + step, ... of segment s in column c.
-__device__ __forceinline__ A fold(const Segments& g, long long s, long long c, int first, int step, long long* length) {{
+__device__ __forceinline__ A fold(const Segments& g, long long s, long long c, int first, int step,
+                                  long long* length) {{
   long long begin = g.offsets[s], end = g.offsets[s + 1];
   begin = begin < 0 ? 0 : begin;
   end = end > g.count ? g.count : end;

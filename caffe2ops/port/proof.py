@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caffe2ops.defs import NetDef
-from caffe2ops.port.onnx.model import OnnxModel
 from caffe2ops.port.onnx.nets import read_by_operator, written_by
 from caffe2ops.port.onnx.values import Value
 from caffe2ops.port.packages import need
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
+
+if TYPE_CHECKING:
+    from caffe2ops.port.onnx.model import OnnxModel
 
 TOLERANCE = 1e-3
 BY_SCORE = ("GenerateProposals", "GenerateProposalsCPP", "BoxWithNMSLimit")  # that order boxes by their first input
@@ -83,7 +87,7 @@ class Proof:
         """Output, what it holds, greatest absolute and relative difference, verdict."""
         for d in self.differences:
             dims = ", ".join(map(str, d.shape))
-            verdict = d.problem or ("agrees" if d.within(self.tolerance) else "differs")
+            verdict = d.problem or ("empty" if 0 in d.shape else "agrees" if d.within(self.tolerance) else "differs")
             yield d.blob, f"{d.dtype}[{dims}]", f"{d.absolute:.3g}", f"{d.relative:.3g}", verdict
 
     def __str__(self) -> str:
@@ -99,6 +103,8 @@ class Proof:
         if self.unproven:
             return f"not proven: {self.unproven}"
         runs = f"{len(self.runs)} run{'s' * (len(self.runs) > 1)}, tolerance {self.tolerance:g}"
+        if self.holds and all(0 in d.shape for d in self.differences):
+            return f"nothing to compare: all outputs were empty ({runs}); feed other inputs, or compare stepwise"
         return f"proven ({runs})" if self.holds else f"NOT proven ({runs})"
 
 
@@ -119,7 +125,13 @@ def prove(
     shape inference. Raises ValueError where inputs that hold whole numbers are not given, and what the checker raises
     for a model that is wrong.
     """
+    from caffe2ops.port.onnx.model import EXTERNAL
+
     proof = Proof(tolerance)
+    if path is None and model.size >= EXTERNAL:
+        with TemporaryDirectory() as folder:
+            files = model.save(Path(folder) / "model.onnx")
+            return prove(model, *feeds, tolerance=tolerance, trace=trace, stepwise=stepwise, path=str(files[0]))
     proto = path if path is not None else model.proto()
     if model.custom:
         proof.unproven = f"no runtime knows {', '.join(model.custom)} of the domain caffe2ops"
@@ -197,11 +209,14 @@ def differences_of_steps(model: OnnxModel, feeds: Mapping[str, Any]) -> Iterator
         if op.type in BY_SCORE:
             scores = workspace.blob(op.input[0])
             scores.feed(untied(scores.fetch()))
-        read = {name: workspace.fetch(name) for name in read_by_operator(op) if workspace.has(name)}
+        names = [*read_by_operator(op), *(written_by(op) if op.type == "If" else ())]  # a branch may leave a blob alone
+        read = {name: workspace.fetch(name) for name in names if workspace.has(name)}
         outputs = [name for name in written_by(op) if model.is_read(name)]
         fixed = {name: value for name, value in read.items() if name in model.parameters and name not in written}
         fed = {name: value for name, value in read.items() if name not in fixed}
-        one = to_onnx(NetDef(name=op.type, op=(op,)), fixed, fed, outputs=outputs, opset=model.opset)
+        one = to_onnx(
+            NetDef(name=op.type, op=(op,), external_input=tuple(read)), fixed, fed, outputs=outputs, opset=model.opset
+        )
         theirs = run(session(one.proto()), one, fed)
         workspace.run(op)
         written.update(outputs)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 
+from caffe2ops.compat import SPARE
 from caffe2ops.compat.python import (
     MODULES,
-    SPARE,
     brew,
     caffe2_pb2,
     cnn,

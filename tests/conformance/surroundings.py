@@ -14,7 +14,10 @@ EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "6"))  # of each property
 
 def prepare() -> None:
     """To be called before upstream's modules are imported."""
-    sys.modules.setdefault("torch", _Absent("torch"))
+    torch, jit = _Absent("torch"), _Absent("torch.jit")
+    vars(jit).update(ScriptModule=object, script_method=lambda function: function)  # a class statement wants them
+    vars(torch).update(jit=jit)
+    sys.modules.setdefault("torch", torch)
     _restore_scipy()
     _restore_hypothesis()
 

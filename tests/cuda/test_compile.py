@@ -11,7 +11,7 @@ import pytest
 
 import caffe2ops
 from caffe2ops import registry
-from caffe2ops.cuda import Elementwise, Reduction, SegmentFold, Source
+from caffe2ops.cuda import Elementwise, Reduction, RowUpdate, SegmentFold, Source
 from tests.cuda import nvrtc
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
@@ -59,6 +59,11 @@ def test_expressions(arch: str) -> None:
         sources += [
             kernel.source(dtype, dtype)
             for kernel in sorted(Reduction.instances, key=lambda k: (k.name, str(k.parts)))
+            if dtype in {np.dtype(d).name for d in kernel.dtypes}
+        ]
+        sources += [
+            kernel.source(kernel.compiled_for(dtype))
+            for kernel in sorted(RowUpdate.instances, key=lambda k: (k.name, str(k.parts)))
             if dtype in {np.dtype(d).name for d in kernel.dtypes}
         ]
         sources += [

@@ -1,4 +1,4 @@
-"""A run of the LengthsTopK kernels under ASan + UBSan and one under TSan, each in a process of its own."""
+"""The kernels of LengthsTopK and of the families under ASan + UBSan and under TSan, each run in its own process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cuda.sanitized_families import FAMILIES
 from tests.kit.cuemu.fixture import missing
 from tests.kit.cuemu.settings import settings
 
@@ -25,8 +26,17 @@ def _runtime(name: str) -> str | None:
     return found.strip() if Path(found.strip()).is_absolute() else None
 
 
-@pytest.mark.parametrize("sanitizers", RUNTIMES)
-def test_kernels_are_clean(sanitizers: str) -> None:
+# TSan keeps what it knows of every emulated thread, so that it has no room for all families in one process.
+PROGRAMS = [
+    ("address,undefined", "sanitized"),
+    ("address,undefined", "sanitized_families"),
+    ("thread", "sanitized"),
+    *(("thread", f"sanitized_families {name}") for name in FAMILIES),
+]
+
+
+@pytest.mark.parametrize(("sanitizers", "program"), PROGRAMS)
+def test_kernels_are_clean(sanitizers: str, program: str) -> None:
     libraries = [_runtime(name) for name in RUNTIMES[sanitizers]]
     why = missing() or (f"{settings.compiler} has no {sanitizers} sanitizer" if None in libraries else None)
     if why:
@@ -40,6 +50,10 @@ def test_kernels_are_clean(sanitizers: str) -> None:
         "TSAN_OPTIONS": "exitcode=66",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "tests.cuda.sanitized"], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", *f"tests.cuda.{program}".split()],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "clean"), done.stdout + done.stderr[-6000:]

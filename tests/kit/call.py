@@ -54,9 +54,7 @@ def prepared(sample: Sample, root: Path, device: str = "cpu", feeds: Mapping[str
     workspace = Workspace(root=root, seed=1)
     for type_, inputs, outputs, args, *engine in sample.before:
         workspace.run(
-            OperatorDef(
-                type=type_, input=tuple(inputs), output=tuple(outputs), args=dict(args), engine="".join(engine)
-            )
+            OperatorDef(type=type_, input=tuple(inputs), output=tuple(outputs), args=dict(args), engine="".join(engine))
         )
     feed(workspace, feeds_of(sample) if feeds is None else feeds, device)
     return workspace

@@ -52,6 +52,7 @@ class Sample:
     reason: str = ""  # why not golden / why a tolerance / why not differentiable
     tolerance: tuple[float, float] | None = None  # (rtol, atol) against the golden answer, instead of the table's
     random: bool = False  # the golden answer fixes only shapes and dtypes (and `seed` does not help)
+    stateful: bool = False  # the operator keeps something from run to run: a second run answers otherwise
     seed: int | None = None  # DeviceOption.random_seed: random operators that follow Caffe2's generator bit for bit
     differentiable: bool = True  # False: leave out the gradient checks for this sample
     devices: tuple[str, ...] = ("cpu", "cuda")  # where it runs

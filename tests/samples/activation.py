@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.kit.sample import Sample, rng
+from tests.kit.sample import Sample, normal, rng
 
 KINKS = "kinks too near, or a gradient that Caffe2 has wrong"
 
@@ -130,4 +130,7 @@ samples += [
     ),
     Sample("Glu", [floats(2, 3)], error="X: has 3 entries along dim 1"),
     Sample("Glu", [floats(2, 4)], {"dim": 2}, error="dim = 2", golden=False, reason="ends Caffe2's process"),
+    Sample("Mish", [normal(3, 4)]),
+    Sample("Mish", [np.float32([-30, 0, 12])], note="far out"),
+    Sample("MishGradient", [normal(3), normal(3, seed=1), normal(3, seed=2)]),
 ]

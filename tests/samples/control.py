@@ -1,56 +1,61 @@
-"""Operators that run nets or name tensors."""
+"""Control without nets: scopes, choices, what fails, what only orders a net, IsEmpty."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from caffe2ops.defs import NetDef, OperatorDef
-from tests.kit.sample import Blob, Sample, normal
+from tests.kit.sample import Blob, Sample, int32s, int64s, normal, strings
 
-X = normal(2, 3)
-YES, NO = np.array([True]), np.array([False])
-TURN = NetDef(name="turn", op=(OperatorDef(type="Transpose", input=("in1",), output=("out0",)),))
-ASK = NetDef(name="ask", op=(OperatorDef(type="Shape", input=("in1",), output=("out0",)),))
-COUNT = NetDef(name="count", op=(OperatorDef(type="Add", input=("in1", "in2"), output=("in1",)),))
-BELOW = NetDef(name="below", op=(OperatorDef(type="LT", input=("in1", "in3"), output=("in0",)),))
-NUMBERS = [np.array([value], np.int64) for value in (0, 3, 10)]
-
-BEFORE = [("ConstantFill", [], ["x"], {"shape": [2, 3], "value": 1.5})]
+CPU: dict[str, Any] = {"devices": ("cpu",)}
+ENDS: dict[str, Any] = {"devices": ("cpu",), "golden": False, "reason": "Caffe2 ends the process"}
+NOTHING: dict[str, Any] = {"golden": False, "reason": "there is no output to compare", "expected": []}
+Step = tuple[str, list[str], list[str], dict[str, Any]]
+SCOPE: Step = ("CreateScope", [], ["s"], {})
+X, Y = normal(2, 3), normal(4, seed=1)
 
 samples = [
-    Sample("AliasWithName", [Blob("x")], {"name": "features"}, before=BEFORE, devices=("cpu",)),
-    Sample("AliasWithName", [X], {"name": "features"}, note="in place", inplace={0: 0}),
     Sample("IsEmpty", [X]),
     Sample("IsEmpty", [X[:0]], note="empty"),
-    Sample("If", [YES, X], {"then_net": TURN, "else_net": ASK}, outputs=1, note="then"),
-    Sample("If", [NO, X], {"then_net": TURN, "else_net": ASK}, outputs=1, note="else"),
+    Sample("CreateScope", **CPU),
+    Sample("HasScope", [Blob("s")], before=[SCOPE], **CPU),
+    Sample("HasScope", [X], note="no scope", error="scope: holds", **CPU),
+    Sample("DataCouple", [X, Y, int32s(1)], outputs=2, inplace={0: 0, 1: 1}),
+    Sample("DataCouple", [X, Y], outputs=0, note="no outputs", **NOTHING),
+    Sample("DataCouple", [X, Y], outputs=1, error="must be input 0"),
+    Sample("AsyncNetBarrier", [X, Y], {"cross_device": 1}, outputs=2, inplace={0: 0, 1: 1}),
+    Sample("Conditional", [np.array([True, False]), X, X[::-1].copy()]),
+    Sample("Conditional", [np.array([True, False]), strings("a", "b"), strings("c", "d")], note="strings", **CPU),
+    Sample("Conditional", [np.array([False]), normal(1, 2, 3), normal(1, 2, 3, seed=4)], note="three dims"),
+    Sample("Conditional", [np.array([], np.bool_), X[:0], X[:0]], note="empty"),
+    Sample("Conditional", [np.array([True]), X, X], note="too short", error="wants .* with N = 1"),
+    Sample("Conditional", [np.array([True, True]), X, X[:, :2]], note="other shape", error="DataF: shape"),
     Sample(
-        "If",
-        [NO, X],
-        {"then_net": TURN},
-        outputs=0,
-        note="neither",
+        "Conditional",
+        [np.array([True]), X[:1], int32s(1, 2, 3).reshape(1, 3)],
+        note="other dtype",
+        error="DataF: dtype is int32",
         golden=False,
-        reason="there is no output to compare",
-        expected=[],
+        reason="Caffe2 takes the bits of one for the other",
     ),
+    *[
+        Sample("Assert", [x], note=note, outputs=0, **NOTHING)
+        for note, x in (("", int32s(1, -2)), ("int64", int64s(5)), ("bool", np.array([[True]])), ("empty", int32s()))
+    ],
     Sample(
-        "If",
-        [np.array([True, False]), X],
-        {"then_net": TURN},
-        outputs=1,
-        error="condition: has 2 elements",
-        note="two",
+        "Assert",
+        [int64s(1, 0)],
+        {"error_msg": "why"},
+        note="zero",
+        error="Assert failed for element 1 in tensor, value: 0\nError message: why",
     ),
-    Sample("If", [YES, X], {}, outputs=1, error="then_net is missing", note="no net"),
-    Sample(
-        "While",
-        [YES, *NUMBERS],
-        {"loop_net": COUNT, "cond_net": BELOW},
-        outputs=2,
-        inplace={0: 0, 1: 1},
-        note="counting",
-    ),
-    Sample("While", [NO, *NUMBERS], {"loop_net": COUNT}, outputs=1, inplace={0: 1}, note="not once"),
-    Sample("While", [YES], {}, outputs=0, error="loop_net is missing", note="no net"),
+    Sample("Assert", [np.array([[True, False]])], note="false", error="Assert failed for element 1"),
+    Sample("Assert", [X], note="floats", error="dtype is float32"),
+    Sample("Fail", error="the operator Fail fails", **CPU),
+    Sample("ThrowException", error="Exception from ThrowExceptionOp", **CPU),
+    Sample("ThrowException", args={"message": "hey"}, note="message", error="hey", **CPU),
+    Sample("ThrowChildThreadException", error="Exception from ThrowChildThread", **ENDS),
+    Sample("LogFatal", args={"message": "hey"}, error="hey", **ENDS),
+    Sample("Crash", error="the operator Crash fails", **ENDS),
 ]

@@ -1,4 +1,4 @@
-"""Counters, atomic values, and operators about blobs and the net itself."""
+"""Counters, atomic values, blobs as such, and stores that share them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ BOOL: Step = ("CreateAtomicBool", [], ["b"], {})
 SET: Step = ("ConditionalSetAtomicBool", ["b", "yes"], [], {})
 YES: Step = ("ConstantFill", [], ["yes"], {"shape": [1], "value": 1, "dtype": 5})
 NO: Step = ("ConstantFill", [], ["yes"], {"shape": [1], "value": 0, "dtype": 5})
-SCOPE: Step = ("CreateScope", [], ["s"], {})
 BEFORE: Step = ("GivenTensorFill", [], ["out0"], {"shape": [2, 3], "values": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
 STORE: Step = ("FileStoreHandlerCreate", [], ["h"], {"path": "."})
 TEXT: Step = ("GivenTensorStringFill", [], ["t"], {"shape": [2], "values": ["ab", "c"]})
@@ -74,68 +73,6 @@ samples = [
     Sample("AtomicFetchAdd", [Blob("m"), int32s(2**31 - 1), int32s(2)], before=[MUTEX], note="wraps around", **CPU),
     Sample("AtomicFetchAdd", [X, int32s(1), int32s(2)], note="no mutex", error="mutex_ptr: holds", **CPU),
     Sample("AtomicFetchAdd", [Blob("m"), int64s(1), int64s(2)], before=[MUTEX], error="dtype is int64", **CPU),
-    Sample("CreateScope", **CPU),
-    Sample("HasScope", [Blob("s")], before=[SCOPE], **CPU),
-    Sample("HasScope", [X], note="no scope", error="scope: holds", **CPU),
-    Sample("Accumulate", [X], {"gamma": 0.5}, before=[BEFORE], **CPU),
-    Sample("Accumulate", [X], before=[BEFORE], note="gamma 1", **CPU),
-    Sample(
-        "Accumulate",
-        [Y],
-        {"gamma": 0.5},
-        note="another shape",
-        before=[BEFORE],
-        expected=[Y],
-        golden=False,
-        reason="Caffe2 adds what the memory of the new output holds",
-    ),
-    Sample("DataCouple", [X, Y, int32s(1)], outputs=2, inplace={0: 0, 1: 1}),
-    Sample("DataCouple", [X, Y], outputs=0, note="no outputs", **NOTHING),
-    Sample("DataCouple", [X, Y], outputs=1, error="must be input 0"),
-    Sample("AsyncNetBarrier", [X, Y], {"cross_device": 1}, outputs=2, inplace={0: 0, 1: 1}),
-    *[
-        Sample(
-            "NegateGradient",
-            [x],
-            note=note,
-            differentiable=False,
-            reason="the gradient changes its sign on purpose; see tests/test_dataset.py",
-        )
-        for note, x in (("", X), ("empty", X[:0]), ("integers", int32s(3, -1)))
-    ],
-    Sample("Conditional", [np.array([True, False]), X, X[::-1].copy()]),
-    Sample("Conditional", [np.array([True, False]), strings("a", "b"), strings("c", "d")], note="strings", **CPU),
-    Sample("Conditional", [np.array([False]), normal(1, 2, 3), normal(1, 2, 3, seed=4)], note="three dims"),
-    Sample("Conditional", [np.array([], np.bool_), X[:0], X[:0]], note="empty"),
-    Sample("Conditional", [np.array([True]), X, X], note="too short", error="wants .* with N = 1"),
-    Sample("Conditional", [np.array([True, True]), X, X[:, :2]], note="other shape", error="DataF: shape"),
-    Sample(
-        "Conditional",
-        [np.array([True]), X[:1], int32s(1, 2, 3).reshape(1, 3)],
-        note="other dtype",
-        error="DataF: dtype is int32",
-        golden=False,
-        reason="Caffe2 takes the bits of one for the other",
-    ),
-    *[
-        Sample("Assert", [x], note=note, outputs=0, **NOTHING)
-        for note, x in (("", int32s(1, -2)), ("int64", int64s(5)), ("bool", np.array([[True]])), ("empty", int32s()))
-    ],
-    Sample(
-        "Assert",
-        [int64s(1, 0)],
-        {"error_msg": "why"},
-        note="zero",
-        error="Assert failed for element 1 in tensor, value: 0\nError message: why",
-    ),
-    Sample("Assert", [np.array([[True, False]])], note="false", error="Assert failed for element 1"),
-    Sample("Assert", [X], note="floats", error="dtype is float32"),
-    Sample("Fail", error="the operator Fail fails", **CPU),
-    Sample("ThrowException", error="Exception from ThrowExceptionOp", **CPU),
-    Sample("ThrowException", args={"message": "hey"}, note="message", error="hey", **CPU),
-    Sample("ThrowChildThreadException", error="Exception from ThrowChildThread", **ENDS),
-    Sample("LogFatal", args={"message": "hey"}, error="hey", **ENDS),
-    Sample("Crash", error="the operator Crash fails", **ENDS),
     Sample("FeedBlob", args={"value": "hello"}, **CPU),
     Sample("FeedBlob", note="no value", error="value is missing", **CPU),
     Sample("Free", [X, Y], outputs=1, note="elsewhere", error="must be input 0"),
@@ -163,7 +100,7 @@ samples = [
         outputs=2,
         expected=[strings("out0", "out1"), int64s(154, 70)],
         golden=False,
-        reason="Caffe2's order is none; see tests/test_dataset.py",
+        reason="Caffe2's order is none; see tests/test_blobs.py",
         **CPU,
     ),
     Sample("Snapshot", [int64s(4), X], {"db": "s.db", "db_type": "minidb", "every": 2}, outputs=0, **CPU, **NOTHING),
@@ -182,10 +119,10 @@ samples = [
     Sample("StoreSet", [Blob("h"), X], before=[STORE], **CPU, **NOTHING),
     Sample(
         "StoreSet",
-        [Blob("h"), Blob("m")],
-        before=[STORE, MUTEX],
+        [Blob("h"), Blob("s")],
+        before=[STORE, ("CreateScope", [], ["s"], {})],
         note="no form",
-        error="data: holds lock",
+        error="data: holds WorkspaceStack",
         golden=False,
         reason="Caffe2 puts an empty value there",
         **CPU,

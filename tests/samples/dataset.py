@@ -1,4 +1,4 @@
-"""Datasets of nested columns: cursors, batches, records; vectors of tensors.
+"""Datasets of nested columns: cursors, batches in order and at random, appending.
 
 Two records with lists and lists of lists, and a cursor for them.
 """
@@ -72,17 +72,8 @@ def sorted_(note: str, size: int, batch_size: int, shuffle_size: int, by: int = 
     return Sample("SortAndShuffle", [Blob("c"), keys], args, note=note, before=[cursor("k")], **CPU)
 
 
-PACKED: Step = ("PackRecords", NAMES, ["p"], {"fields": FIELDS})
-BATCHED: Step = ("PackRecords", NAMES, ["p"], {"fields": FIELDS, "pack_to_single_shared_ptr": 1})
 MUTEX: Step = ("CreateMutex", [], ["m"], {})
 X, Y = normal(3, 2), normal(2, 2, seed=1)
-VECTOR: Step = ("CreateTensorVector", [], ["v"], {})
-COLLECTED: list[Step] = [
-    VECTOR,
-    *FED[:1],
-    ("CollectTensor", ["v", "x0"], ["v"], {"num_to_collect": 2}),
-    ("CollectTensor", ["v", "x0"], ["v"], {"num_to_collect": 2}),
-]
 LENGTHS = {"fields": ["a:lengths", "a:values"]}
 
 samples = [
@@ -277,24 +268,6 @@ samples = [
         error="3 inputs|wants",
         **CPU,
     ),
-    Sample("CheckDatasetConsistency", COLUMNS, {"fields": FIELDS}, **CPU, **NOTHING),
-    Sample(
-        "CheckDatasetConsistency", [int32s(2, 2), X], LENGTHS, note="too few", error="says 4 rows, there are 3", **CPU
-    ),
-    Sample(
-        "CheckDatasetConsistency", [int32s(1, 1), X], LENGTHS, note="too many", error="says 2 rows, there are 3", **CPU
-    ),
-    Sample(
-        "CheckDatasetConsistency",
-        [X, Y],
-        {"fields": ["a", "b"]},
-        note="uneven",
-        error=r"field 0 \(a\): has 3 rows, another field of its domain has 2",
-        **CPU,
-    ),
-    Sample(
-        "CheckDatasetConsistency", [X], {"fields": ["a", "b"]}, note="too few columns", error="has 1 columns", **CPU
-    ),
     Sample("Append", [X, Y], inplace={0: 0}, **CPU),
     Sample("Append", [strings("a"), strings("b", "c")], inplace={0: 0}, note="strings", **CPU),
     Sample("Append", [X, Y[:0]], inplace={0: 0}, note="nothing", **CPU),
@@ -346,181 +319,4 @@ samples = [
         **CPU,
     ),
     Sample("AtomicAppend", [X, X, Y], outputs=1, inplace={0: 1}, note="no mutex", error="mutex: holds", **CPU),
-    Sample("CreateTensorVector", **CPU),
-    Sample("TensorVectorSize", [Blob("v")], before=[VECTOR], note="none", **CPU),
-    Sample("TensorVectorSize", [Blob("v")], before=COLLECTED, note="two", **CPU),
-    Sample("TensorVectorSize", [X], note="no vector", error="tensor_vector: holds", **CPU),
-    Sample("ConcatTensorVector", [Blob("v")], before=COLLECTED, **CPU),
-    Sample("ConcatTensorVector", [Blob("v")], before=[VECTOR], note="empty", error="tensor_vector: is empty", **CPU),
-    Sample("CollectTensor", [Blob("v"), X], {"num_to_collect": 1}, before=[VECTOR], outputs=1, inplace={0: 0}, **CPU),
-    Sample(
-        "CollectTensor",
-        [Blob("v"), X, Y],
-        {"num_to_collect": 1},
-        before=[VECTOR],
-        outputs=1,
-        inplace={0: 0},
-        note="odd",
-        error="wants inputs == 2",
-        **CPU,
-    ),
-    Sample(
-        "CollectTensor",
-        [X, X],
-        {"num_to_collect": 1},
-        outputs=1,
-        inplace={0: 0},
-        note="no vector",
-        error="input 0: holds",
-        **CPU,
-    ),
-    Sample(
-        "CollectTensor",
-        [Blob("v"), X],
-        {"num_to_collect": 0},
-        before=[VECTOR],
-        outputs=1,
-        inplace={0: 0},
-        note="none",
-        error="num_to_collect = 0",
-        **CPU,
-    ),
-    *[
-        Sample(
-            "PackRecords",
-            COLUMNS,
-            {"fields": FIELDS, **args},
-            note=note,
-            golden=False,
-            reason="Caffe2 does not show records; UnPackRecords shows them",
-            **CPU,
-        )
-        for note, args in (("", {}), ("one value", {"pack_to_single_shared_ptr": 1}))
-    ],
-    Sample("PackRecords", [int32s(2, 2), X], LENGTHS, note="too few rows", error="says 4 rows, there are 3", **CPU),
-    Sample("PackRecords", [X], LENGTHS, note="too few columns", error="has 1 columns", **CPU),
-    Sample("UnPackRecords", [Blob("p")], {"fields": FIELDS}, outputs=5, before=[*FED, PACKED], **CPU),
-    Sample(
-        "UnPackRecords", [Blob("p")], {"fields": FIELDS}, outputs=5, before=[*FED, BATCHED], note="one value", **CPU
-    ),
-    Sample(
-        "UnPackRecords",
-        [Blob("p"), *COLUMNS],
-        {"fields": FIELDS},
-        outputs=5,
-        before=[*FED, PACKED],
-        note="prototypes",
-        **CPU,
-    ),
-    *[
-        Sample(
-            "UnPackRecords",
-            [Blob("p"), *more],
-            {"fields": ["a"]},
-            note=note,
-            outputs=1,
-            before=[
-                ("GivenTensorFill", [], ["e"], {"shape": [0, 2], "values": []}),
-                ("PackRecords", ["e"], ["p"], {"fields": ["a"]}),
-            ],
-            **CPU,
-            **error,
-        )
-        for note, more, error in (
-            ("no records", [X], {}),
-            ("nothing known", [], {"error": "has no record, and there is no prototype"}),
-        )
-    ],
-    Sample(
-        "UnPackRecords",
-        [Blob("p"), *COLUMNS[:-1], X],
-        {"fields": FIELDS},
-        outputs=5,
-        before=[*FED, PACKED],
-        note="other prototype",
-        error=r"field 4 \(b:name\) is object",
-        **CPU,
-    ),
-    Sample(
-        "UnPackRecords",
-        [Blob("p"), X],
-        {"fields": FIELDS},
-        outputs=5,
-        before=[*FED, PACKED],
-        note="one prototype",
-        error="prototype: has 1",
-        **CPU,
-    ),
-    Sample(
-        "UnPackRecords",
-        [Blob("p")],
-        {"fields": FIELDS},
-        outputs=4,
-        before=[*FED, PACKED],
-        note="too few outputs",
-        error="dataset: has 4",
-        **CPU,
-    ),
-    Sample(
-        "UnPackRecords",
-        [Blob("p")],
-        {"fields": FIELDS[:4]},
-        outputs=4,
-        before=[*FED, PACKED],
-        note="too few fields",
-        error="packed_tensor: has 5",
-        **CPU,
-    ),
-    Sample(
-        "UnPackRecords",
-        [strings("a")],
-        {"fields": ["a"]},
-        outputs=1,
-        note="strings",
-        error="has bytes in it",
-        golden=False,
-        reason="Caffe2 takes the string for a record",
-        **CPU,
-    ),
-    Sample(
-        "TrimDataset", COLUMNS, {"fields": FIELDS, "multiple_of": 2}, outputs=5, inplace={i: i for i in range(5)}, **CPU
-    ),
-    Sample(
-        "TrimDataset",
-        COLUMNS,
-        {"fields": FIELDS, "multiple_of": 5},
-        outputs=5,
-        inplace={i: i for i in range(5)},
-        note="nothing to do",
-        **CPU,
-    ),
-    Sample(
-        "TrimDataset",
-        COLUMNS,
-        {"fields": FIELDS, "multiple_of": 9},
-        outputs=5,
-        inplace={i: i for i in range(5)},
-        note="all",
-        **CPU,
-    ),
-    Sample(
-        "TrimDataset",
-        [int32s(2, 2, 1), X],
-        {**LENGTHS, "multiple_of": 2},
-        outputs=2,
-        inplace={0: 0, 1: 1},
-        note="too few rows",
-        error="says 4 rows, there are 3",
-        **CPU,
-    ),
-    Sample(
-        "TrimDataset",
-        [X],
-        {"fields": ["a"], "multiple_of": 0},
-        outputs=1,
-        inplace={0: 0},
-        note="of zero",
-        error="multiple_of = 0",
-        **CPU,
-    ),
 ]

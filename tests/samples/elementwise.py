@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.kit.sample import Blob, Sample, rng, strings
+from tests.kit.sample import Blob, Sample, normal, rng, strings
 
 STEPS = "steps, or rounds to fewer bits"
 
@@ -357,6 +357,12 @@ for number, name in TYPES.items():
         samples.append(
             Sample("Cast", [values], {"to": number}, note=f"{dtype} to {name}", differentiable=False, reason=STEPS)
         )
+
+
+def f(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
 samples += [
     Sample("Cast", [np.float32([NAN, INF, -3e9, 3e9])], {"to": 2}, note="beyond int32", devices=("cpu",)),
     Sample("Cast", [np.float32([NAN, INF, -3e9, 3e9])], {"to": 6}, note="far beyond uint8", devices=("cpu",)),
@@ -395,4 +401,9 @@ samples += [
     Sample("Cast", [floats(3)], error="argument to is missing", golden=False, reason="ends Caffe2's process"),
     Sample("CopyFromCPUInput", [floats(2, 3)]),
     Sample("EnsureCPUOutput", [floats(2, 3)]),
+    Sample("Log1p", [np.abs(normal(3, 4))]),
+    Sample("Log1p", [f(0, 1e-7, -0.5, 3e38)], note="near 0"),
+    Sample("Log1p", [f(-1, -2, np.inf, np.nan)], note="special", differentiable=False, reason="no finite value"),
+    Sample("Log1p", [f()], note="empty"),
+    Sample("Log1pGradient", [np.abs(normal(3, 4)), normal(3, 4)]),
 ]

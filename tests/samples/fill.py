@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, strings
+from tests.kit.sample import Sample, int32s, int64s, strings
 
 FLOAT, INT32, STRING, BOOL, UINT8, INT8, UINT16, INT16, INT64, FLOAT16, DOUBLE = 1, 2, 4, 5, 6, 7, 8, 9, 10, 12, 13
 X = np.zeros((2, 3), np.float32)
@@ -92,6 +92,13 @@ def given_values(op: str) -> list[Sample]:
 
 
 BYTES = "GivenTensorByteStringToUInt8Fill"
+OUT_OF_BOUNDS: dict[str, Any] = {"golden": False, "reason": "Caffe2 reads or writes out of bounds"}
+
+
+def f(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
 samples = [
     *constants("ConstantFill"),
     Sample("ConstantFill", note="scalar"),
@@ -140,7 +147,7 @@ samples = [
     Sample("LengthsRangeFill", [i32(3, 0, 2)]),
     Sample("LengthsRangeFill", [i32()], note="no lengths"),
     Sample("LengthsRangeFill", [i32(0, 0)], note="empty runs"),
-    Sample("LengthsRangeFill", [i32(-1, 3)], note="negative", error="lengths: -1 at 0 is negative"),
+    Sample("LengthsRangeFill", [i32(-1, 3)], note="negative", error="lengths: element 0 is -1, wants 0 or more"),
     Sample("LengthsRangeFill", [i64(3)], note="int64", error="lengths: dtype is int64"),
     Sample("Float16ConstantFill", args={"shape": [3], "value": 1.1}),
     Sample("Float16ConstantFill", args={"shape": [3], "value": 70000.0}, note="beyond float16"),
@@ -193,4 +200,58 @@ samples = [
     Sample(
         "GivenTensorStringFill", [strings("x", "y")], {"values": ["a", "b"]}, note="shape of strings", devices=("cpu",)
     ),
+    *(
+        Sample("Range", list(inputs), note=note)
+        for note, inputs in (
+            ("", [f(5)]),
+            ("fraction", [f(1.5)]),
+            ("start", [int32s(2), int32s(7)]),
+            ("halves", [f(2.5), f(7)]),
+            ("step", [int32s(1), int32s(8), int32s(3)]),
+            ("down", [int64s(7), int64s(2), int64s(-2)]),
+            ("tenths", [f(0), f(1), f(0.1)]),
+            ("thirds", [f(0), f(1), f(0.3)]),
+            ("tenths down", [f(0), f(-1), f(-0.1)]),
+            ("float64", [np.array([x], np.float64) for x in (0, 1, 0.1)]),
+            ("rounded", [f(16777216), f(16777220), f(1)]),
+            ("scalar", [np.array(3, np.int32)]),
+            ("nothing", [int32s(3), int32s(3)]),
+            ("wrong way", [int32s(3), int32s(1)]),
+            ("down from below", [int32s(1), int32s(4), int32s(-2)]),
+            ("down by much", [int32s(1), int32s(2), int32s(-2)]),
+            ("up by much", [int32s(2), int32s(1), int32s(2)]),
+            ("down to the end", [int32s(5), int32s(1), int32s(-2)]),
+            ("negative", [int32s(-3)]),
+        )
+    ),
+    Sample("Range", [int32s(0), int32s(5), int32s(0)], note="step 0", error="Step size cannot be 0"),
+    Sample("Range", [int32s(0, 1)], note="two", error="start: has 2 elements"),
+    Sample("Range", [int32s(0), int64s(3)], note="dtypes", error="stop: dtype is int64"),
+    Sample(
+        "Range", [f(np.nan)], note="not a number", error="no finite number", golden=False, reason="Caffe2 gives none"
+    ),
+    Sample("Range", [f(np.inf)], note="infinite", error="no finite number", **OUT_OF_BOUNDS),
+    Sample("SinusoidPositionEncoding", [int32s(1, 2, 3, 4).reshape(2, 2)], {"embedding_size": 3}),
+    Sample(
+        "SinusoidPositionEncoding",
+        [int64s(5, 9, 1, 1).reshape(4, 1)],
+        {"embedding_size": 6, "alpha": 10.0, "amplitude": 2.0},
+        note="arguments",
+    ),
+    Sample(
+        "SinusoidPositionEncoding", [int32s(0, -2, 7).reshape(3, 1)], {"embedding_size": 4}, note="zero and negative"
+    ),
+    Sample("SinusoidPositionEncoding", [int32s(5).reshape(1, 1)], {"embedding_size": 1}, note="one wave"),
+    Sample("SinusoidPositionEncoding", [int32s(0).reshape(1, 1)], {"embedding_size": 1}, note="one wave of 0"),
+    Sample("SinusoidPositionEncoding", [int32s(5).reshape(1, 1)], {"embedding_size": 0}, note="no wave"),
+    Sample("SinusoidPositionEncoding", [int32s().reshape(0, 2)], {"embedding_size": 2}, note="empty"),
+    Sample(
+        "SinusoidPositionEncoding",
+        [int32s(100, 3000).reshape(2, 1)],
+        note="default",
+        tolerance=(1e-3, 5e-4),
+        reason="an angle of 3000 has 12 bits behind the point in float32",
+    ),
+    Sample("SinusoidPositionEncoding", [int32s(5)], note="vector", error="positions: shape is"),
+    Sample("SinusoidPositionEncoding", [f(5).reshape(1, 1)], note="floats", error="dtype is float32"),
 ]

@@ -1,4 +1,4 @@
-"""Images: padding, resizing, shuffling, patches, pictures."""
+"""Images: padding, resizing, shuffling, patches, pictures, sums."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from tests.kit.sample import Sample, normal, rng
 
 UNCHECKED = "Caffe2 does not check this and reads out of bounds"
 CRASHES = "Caffe2 divides by zero here"
-EMPTY = "Caffe2 leaves the output of an empty batch unwritten or refuses it"
-
 X, LAST = normal(2, 3, 4, 5), normal(2, 4, 5, 3)
 SCALES = np.array([1.5, 2.2], np.float32)
 PICTURES = rng(5).integers(0, 256, (2, 13, 41, 4)).astype(np.uint8)
 MEANS = np.array([10, 20.5, 30], np.float32)
 LEVELS = np.array([-1e9, -5, 0, 0.99, 3.5, 100, 254.6, 255, 300, 1e9, -11, 244.5], np.float32).reshape(1, 3, 2, 2)
+
+GENERAL = "Caffe2's CPU kernel takes 2 along rows and columns alone, 1 or 2 along frames; its GPU kernel any"
+RECURSIVE = "Caffe2 subtracts sums from sums in float32"
+BATCH = normal(2, 3, 6, 7)
+FILM = normal(1, 2, 2, 3, 4)
+TWICE = {"height_scale": 2.0, "width_scale": 2.0}
 
 samples = [
     *(
@@ -155,4 +159,34 @@ samples = [
     Sample("LpPool", [LAST], {"kernel_h": 2, "kernel_w": 3, "order": "NHWC"}, note="nhwc"),
     Sample("LpPool", [X], {"global_pooling": 1, "p": 1.5}, note="global"),
     Sample("LpPool", [X], {"kernel": 2, "dilation": 2}, error="dilation", note="dilation"),
+    Sample("IntegralImage", [BATCH], tolerance=(1e-5, 1e-5), reason=RECURSIVE, differentiable=False),
+    Sample("IntegralImage", [BATCH[:0]], note="no images"),
+    Sample("IntegralImage", [BATCH[:, :, :0]], note="no rows"),
+    Sample("IntegralImage", [BATCH[0]], error="X: shape is", note="three axes"),
+    Sample("IntegralImageGradient", [BATCH, normal(2, 3, 7, 8)], tolerance=(1e-5, 1e-5), reason=RECURSIVE),
+    Sample("IntegralImageGradient", [BATCH, BATCH], error="dY: shape is", note="dY", golden=False, reason=UNCHECKED),
+    Sample("ResizeNearest3D", [FILM], TWICE),
+    Sample("ResizeNearest3D", [FILM], {**TWICE, "temporal_scale": 2.0}, note="frames"),
+    Sample("ResizeNearest3D", [FILM[:0]], TWICE, note="no films"),
+    Sample(
+        "ResizeNearest3D",
+        [FILM],
+        {"height_scale": 0.7, "width_scale": 1.5},
+        expected=[FILM[:, :, :, [0, 1]][..., [0, 0, 1, 2, 2, 3]]],
+        note="other scales",
+        golden=False,
+        reason=GENERAL,
+    ),
+    Sample("ResizeNearest3D", [BATCH], TWICE, error="wants 5 dimensions", note="four axes"),
+    Sample("ResizeNearest3D", [FILM], {**TWICE, "order": "NHWC"}, error="order = 'NHWC'", note="nhwc"),
+    Sample("ResizeNearest3DGradient", [normal(1, 2, 4, 6, 8), FILM], {**TWICE, "temporal_scale": 2.0}),
+    Sample(
+        "ResizeNearest3DGradient",
+        [FILM, FILM],
+        TWICE,
+        error="dY: shape is",
+        note="dY",
+        golden=False,
+        reason="Caffe2 takes what there is",
+    ),
 ]

@@ -46,6 +46,7 @@ samples = [
     _gather("match outer", normal(2, 3), int32s(2, 0, 1, 1).reshape(2, 2), axis=1, match_outer=1),
     _gather("match outer, 3-D", normal(2, 3, 2), int32s(2, 0, 1, 1).reshape(2, 2), axis=1, match_outer=1),
     _gather("match outer, axis 2", normal(2, 3, 4), int32s(3, 0, 1, 1, 0, 1).reshape(2, 3), axis=2, match_outer=1),
+    _gather("match outer, no rows", normal(0, 4, 2), int32s().reshape(0, 3), axis=1, match_outer=1),
     _gather("strings", strings("a", "b"), int32s(1, 1)),
     Sample(
         "Gather",

@@ -16,6 +16,7 @@ GAMMA, BETA = normal(20, seed=1), normal(20, seed=2)
 C6, B6 = normal(6, seed=3), normal(6, seed=4)
 AFFINE = {"elementwise_affine": 1}
 ZERO_ROW = np.array([[0, 0, 0], [1, -2, 2]], np.float32)
+P = normal(5, 6)
 
 samples = [
     Sample("LayerNorm", [X]),
@@ -183,5 +184,19 @@ samples = [
         note="dmean",
         golden=False,
         reason=UNCHECKED,
+    ),
+    Sample("C10LayerNorm_DontUseThisOpYet", [P], {"axis": 0, "epsilon": 0.1}),
+    Sample(
+        "C10LayerNorm_DontUseThisOpYet",
+        [P, normal(6), normal(6, seed=1)],
+        {"elementwise_affine": 1},
+        note="affine",
+    ),
+    Sample(
+        "C10LayerNorm_DontUseThisOpYet",
+        [P],
+        {"elementwise_affine": 1},
+        note="no gamma",
+        error="gamma: is missing",
     ),
 ]

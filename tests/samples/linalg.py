@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, normal
+from tests.kit.sample import Sample, int32s, normal
 
 DOUBLE = "Caffe2 takes float32 only"
 BEYOND = "Caffe2 computes something else here"
@@ -24,6 +24,8 @@ def _bmm(a: np.ndarray, b: np.ndarray, note: str = "", **args: Any) -> Sample:
 
 X, W, B = normal(3, 4), normal(5, 4, seed=1), normal(5, seed=2)
 AXES = "Caffe2's gradient forgets the axes"
+
+FEATURES = [normal(3, 2, 2, seed=seed) for seed in range(3)]
 
 samples = [
     Sample("FC", [X, W, B]),
@@ -147,4 +149,31 @@ samples = [
     Sample("DotProduct", [normal(3, 4), normal(4, 3)], error="Y: shape is", note="unlike shapes"),
     Sample("DotProductGradient", [normal(3, 4), normal(3, 4, seed=1), normal(3)]),
     Sample("DotProductGradient", [normal(3, 4), normal(3, 4), normal(2)], error="dZ: has 2", note="unlike rows"),
+    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(0, 5, 1, 1), *FEATURES]),
+    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(1, 2), normal(3), normal(3, seed=1)], note="scalars"),
+    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(), *FEATURES], note="none taken"),
+    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(3), *(x[:0] for x in FEATURES)], note="no example"),
+    Sample(
+        "ConcatBatchMatMulBatchGatherOp",
+        [int32s(0, 9), *FEATURES],
+        error="0 to 9, wants 0 to 8",
+        golden=False,
+        reason="Caffe2 reads out of bounds",
+        note="index out of bounds",
+    ),
+    Sample(
+        "ConcatBatchMatMulBatchGatherOp",
+        [int32s(0), FEATURES[0], FEATURES[1][:2]],
+        error="wants \\[B, ...\\]",
+        note="other shape",
+    ),
+    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(0)], error="inputs: there are none", note="no inputs"),
+    Sample(
+        "ConcatBatchMatMulBatchGatherOp",
+        [np.array([[0], [1]], np.int32), *FEATURES],
+        error="wants \\[K\\]",
+        golden=False,
+        reason="Caffe2 leaves most of the output unwritten",
+        note="indices of two dims",
+    ),
 ]

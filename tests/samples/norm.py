@@ -1,4 +1,4 @@
-"""Normalisation and dropout."""
+"""Normalisation and dropout, also of sparse features."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, normal
+from tests.kit.sample import Sample, int32s, int64s, normal
 
 ROUNDING = "Caffe2 adds up in float32, here in pairs"
 
@@ -31,6 +31,31 @@ def _train(x: np.ndarray, note: str, **args: Any) -> Sample:
         tolerance=(1e-4, 1e-5),
         reason=ROUNDING,
     )
+
+
+VALUES, LENGTHS = np.arange(1, 12), int32s(3, 0, 4, 1, 2, 1)
+
+
+def dropping(op: str) -> list[Sample]:
+    return [
+        Sample(op, [VALUES, LENGTHS], {"ratio": 0.6, "replacement_value": -7}, outputs=2, seed=11),
+        Sample(op, [VALUES, LENGTHS], {"ratio": 0.4}, outputs=2, seed=5, note="value 0"),
+        Sample(op, [VALUES, LENGTHS], outputs=2, note="no ratio"),
+        Sample(op, [VALUES, LENGTHS], {"ratio": 1.0}, outputs=2, note="all"),
+        Sample(op, [int64s(), int32s(0, 0)], {"ratio": 1.0}, outputs=2, note="empty examples"),
+        Sample(op, [int64s(), int32s()], {"ratio": 0.5}, outputs=2, note="no examples"),
+        Sample(op, [VALUES, int32s(3, 4)], outputs=2, note="short", error="sum is 7, X has 11 elements"),
+        Sample(
+            op,
+            [VALUES, int32s(12, -1)],
+            outputs=2,
+            note="negative",
+            error="element 1 is -1",
+            golden=False,
+            reason="Caffe2 writes out of bounds",
+        ),
+        Sample(op, [VALUES, LENGTHS], {"ratio": 1.5}, outputs=2, note="ratio", error="ratio = 1.5"),
+    ]
 
 
 samples = [
@@ -188,4 +213,6 @@ samples = [
     Sample("DropoutGrad", [MATRIX], {"is_test": 1}, note="test"),
     Sample("DropoutGrad", [MATRIX], {}, error="mask: is missing", note="no mask"),
     Sample("DropoutGrad", [MATRIX, np.ones(3, bool)], {}, error="mask: has 3 elements, dY has 35", note="mask"),
+    *dropping("SparseDropoutWithReplacement"),
+    *dropping("SparseItemwiseDropoutWithReplacement"),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Blob, Sample, rng
+from tests.kit.sample import Blob, Sample, normal, rng
 
 R = rng(3)
 LR, IT = np.float32([0.1]), np.int64([5])
@@ -264,5 +264,16 @@ samples = [
     ),
     Sample(
         "AtomicIter", [f(1), i64(7)], note="no mutex", inplace={0: 1}, error="mutex: holds ndarray", devices=("cpu",)
+    ),
+    Sample("ClipTensorByScaling", [normal(2, 3), np.float32([4])], {"threshold": 2.0}),
+    Sample(
+        "ClipTensorByScaling", [normal(2, 3), np.float32([4]), np.float32([3])], {"threshold": 2.0}, note="let pass"
+    ),
+    Sample(
+        "ClipTensorByScaling", [normal(2, 3), np.float32([4]), np.float32([1.5])], {"threshold": 2.0}, note="factor"
+    ),
+    Sample("ClipTensorByScaling", [normal(2), np.float32([4, 5])], {"threshold": 2.0}, note="val", error="val: has 2"),
+    Sample(
+        "ClipTensorByScaling", [normal(2), np.float32([4])], {"threshold": -2.0}, note="negative", error="threshold"
     ),
 ]

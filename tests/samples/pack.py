@@ -23,6 +23,10 @@ def _mask(note: str, mode: str, *inputs: np.ndarray, **args: Any) -> Sample:
     return Sample("SequenceMask", list(inputs), {"mode": mode, **args}, note=f"{mode} {note}")
 
 
+CPU: dict[str, Any] = {"devices": ("cpu",)}
+OUT_OF_BOUNDS: dict[str, Any] = {"devices": ("cpu",), "golden": False, "reason": "Caffe2 writes out of bounds"}
+SAMPLES = normal(5, 3)
+
 samples = [
     Sample("PackSegments", [L, X]),
     Sample("PackSegments", [L, X], {"return_presence_mask": 1}, note="presence", outputs=2),
@@ -208,4 +212,33 @@ samples = [
     _bad("UnpackRNNSequence", "negative", [normal(3, 2, 2), int32s(-1, 3)], "element 0 is -1", why=CRASH),
     _bad("UnpackRNNSequence", "other lengths", [normal(3, 2, 2), int32s(2)], "lengths: shape", why=CRASH),
     _bad("UnpackRNNSequence", "matrix", [normal(3, 2), int32s(2, 3)], "values: shape"),
+    Sample(
+        "PadEmptySamples",
+        [int32s(0, 2, 0, 3, 0), SAMPLES, int64s(1, 2, 3, 4, 5), strings("a", "b", "c", "d", "e")],
+        outputs=4,
+        **CPU,
+    ),
+    Sample("PadEmptySamples", [int32s(1, 2), SAMPLES[:3]], outputs=2, note="nothing to pad", **CPU),
+    Sample("PadEmptySamples", [int32s(0, 0), SAMPLES[:0]], outputs=2, note="all to pad", **CPU),
+    Sample("PadEmptySamples", [int32s(), SAMPLES[:0]], outputs=2, note="no samples", **CPU),
+    Sample("PadEmptySamples", [int32s(0, 2)], outputs=1, note="lengths only", **CPU),
+    Sample(
+        "PadEmptySamples", [int32s(1, 2), SAMPLES], outputs=2, note="too many rows", error="lengths want 3 rows", **CPU
+    ),
+    Sample(
+        "PadEmptySamples",
+        [int32s(3, -1), SAMPLES[:2]],
+        outputs=2,
+        note="negative",
+        error="element 1 is -1",
+        **OUT_OF_BOUNDS,
+    ),
+    Sample(
+        "PadEmptySamples",
+        [int32s(5), SAMPLES],
+        outputs=1,
+        note="too few outputs",
+        error="1 outputs for 2 inputs",
+        **CPU,
+    ),
 ]

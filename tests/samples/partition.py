@@ -1,4 +1,4 @@
-"""Rows split among partitions, bucketized columns, scattered elements, ranges, positions, Log1p, EnsureDense."""
+"""Rows split by key, removed, overwritten; bucketized columns; scattered elements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Blob, Sample, int32s, int64s, normal, rng, strings
+from tests.kit.sample import Sample, int32s, int64s, normal, rng, strings
 
 K = int32s(0, 1, 2, 3, -1, 7, -5)
 L = int32s(3, 0, 2, 2)
@@ -14,7 +14,6 @@ ROWS = normal(7, 2)
 BOUNDS = np.array([0.5, 1.5, 4], np.float32)
 X = np.array([[1.42, 2.07, 3.19], [0.5, 4.32, 5.0], [-1, 4, np.nan]], np.float32)
 D = normal(2, 3)
-TEXTS = {"shape": [2], "values": ["a", "b"]}
 OUT_OF_BOUNDS: dict[str, Any] = {"golden": False, "reason": "Caffe2 reads or writes out of bounds"}
 UNCHECKED: dict[str, Any] = {"golden": False, "reason": "Caffe2 takes rows of another size for those wanted"}
 
@@ -25,6 +24,24 @@ def halves(x: np.ndarray, keys: np.ndarray = K, count: int = 2) -> list[np.ndarr
 
 def f(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
+
+
+CPU: dict[str, Any] = {"devices": ("cpu",)}
+UNBOUNDED: dict[str, Any] = {"devices": ("cpu",), "golden": False, "reason": "Caffe2 writes out of bounds"}
+TABLE = normal(5, 3)
+
+
+def copied(note: str, dtype: Any) -> Sample:
+    matrix, row = TABLE.astype(dtype), np.array([7, -1, 3], dtype)
+    return Sample(
+        "CopyRowsToTensor",
+        [matrix, int64s(3, 0, 3), row],
+        note=note,
+        inplace={0: 0},
+        differentiable=False,
+        reason="Caffe2's gradient is that of a copy; see tests/test_gradient.py",
+        **CPU,
+    )
 
 
 samples = [
@@ -87,16 +104,6 @@ samples = [
         error="LENGTHS: element 1 is -1",
         **OUT_OF_BOUNDS,
     ),
-    Sample("EnsureDense", [ROWS]),
-    Sample("EnsureDense", [ROWS], inplace={0: 0}, note="in place"),
-    Sample(
-        "EnsureDense",
-        [Blob("s")],
-        note="strings",
-        before=[("GivenTensorStringFill", [], ["s"], TEXTS)],
-        devices=("cpu",),
-    ),
-    Sample("EnsureDense", [K[:0]], note="empty"),
     Sample("Scatter", [D, int64s(0, 1, 0).reshape(1, 3), f(7, 8, 9).reshape(1, 3)], {"axis": 0}),
     Sample("Scatter", [D, int32s(0, 1, 1).reshape(1, 3), f(7, 8, 9).reshape(1, 3)], note="twice"),
     Sample("Scatter", [D, int32s(2, 1).reshape(2, 1), f(7, 8).reshape(2, 1)], {"axis": -1}, note="from behind"),
@@ -151,63 +158,99 @@ samples = [
         error="larger than DATA",
         **OUT_OF_BOUNDS,
     ),
-    *(
-        Sample("Range", list(inputs), note=note)
-        for note, inputs in (
-            ("", [f(5)]),
-            ("fraction", [f(1.5)]),
-            ("start", [int32s(2), int32s(7)]),
-            ("halves", [f(2.5), f(7)]),
-            ("step", [int32s(1), int32s(8), int32s(3)]),
-            ("down", [int64s(7), int64s(2), int64s(-2)]),
-            ("tenths", [f(0), f(1), f(0.1)]),
-            ("thirds", [f(0), f(1), f(0.3)]),
-            ("tenths down", [f(0), f(-1), f(-0.1)]),
-            ("float64", [np.array([x], np.float64) for x in (0, 1, 0.1)]),
-            ("rounded", [f(16777216), f(16777220), f(1)]),
-            ("scalar", [np.array(3, np.int32)]),
-            ("nothing", [int32s(3), int32s(3)]),
-            ("wrong way", [int32s(3), int32s(1)]),
-            ("down from below", [int32s(1), int32s(4), int32s(-2)]),
-            ("down by much", [int32s(1), int32s(2), int32s(-2)]),
-            ("up by much", [int32s(2), int32s(1), int32s(2)]),
-            ("down to the end", [int32s(5), int32s(1), int32s(-2)]),
-            ("negative", [int32s(-3)]),
+    *[
+        Sample("RemoveDataBlocks", [TABLE, i], note=note, **CPU)
+        for note, i in (
+            ("", int32s(3, 0, 3)),
+            ("int64", int64s(4)),
+            ("none", int32s()),
+            ("none of floats", np.zeros(0, np.float32)),
+            ("all", int64s(4, 3, 2, 1, 0)),
         )
-    ),
-    Sample("Range", [int32s(0), int32s(5), int32s(0)], note="step 0", error="Step size cannot be 0"),
-    Sample("Range", [int32s(0, 1)], note="two", error="start: has 2 elements"),
-    Sample("Range", [int32s(0), int64s(3)], note="dtypes", error="stop: dtype is int64"),
+    ],
+    Sample("RemoveDataBlocks", [strings("a", "b", "c"), int32s(1)], note="strings", **CPU),
+    Sample("RemoveDataBlocks", [TABLE, int32s(5)], note="behind", error="data has 5 rows", **CPU),
+    Sample("RemoveDataBlocks", [TABLE, int32s(-1)], note="before", error="data has 5 rows", **CPU),
     Sample(
-        "Range", [f(np.nan)], note="not a number", error="no finite number", golden=False, reason="Caffe2 gives none"
+        "RemoveDataBlocks", [TABLE, np.zeros(2, np.float32)], note="floats", error="indices: dtype is float32", **CPU
     ),
-    Sample("Range", [f(np.inf)], note="infinite", error="no finite number", **OUT_OF_BOUNDS),
-    Sample("SinusoidPositionEncoding", [int32s(1, 2, 3, 4).reshape(2, 2)], {"embedding_size": 3}),
+    Sample("KeySplit", [int64s(2, 0, 2, 3, 0)], {"categorical_limit": 4}, outputs=4, **CPU),
+    Sample("KeySplit", [int64s(1, 0, 1, 1).reshape(2, 2)], {"categorical_limit": 2}, outputs=2, note="matrix", **CPU),
+    Sample("KeySplit", [int64s()], {"categorical_limit": 2}, outputs=2, note="empty", **CPU),
     Sample(
-        "SinusoidPositionEncoding",
-        [int64s(5, 9, 1, 1).reshape(4, 1)],
-        {"embedding_size": 6, "alpha": 10.0, "amplitude": 2.0},
-        note="arguments",
+        "KeySplit",
+        [int64s(0, 2)],
+        {"categorical_limit": 2},
+        outputs=2,
+        note="too large",
+        error="keys: are 0 to 2, wants 0 to 1",
+        **CPU,
     ),
     Sample(
-        "SinusoidPositionEncoding", [int32s(0, -2, 7).reshape(3, 1)], {"embedding_size": 4}, note="zero and negative"
+        "KeySplit",
+        [int64s(0, -1)],
+        {"categorical_limit": 2},
+        outputs=2,
+        note="negative",
+        error="keys: are -1 to 0",
+        **CPU,
     ),
-    Sample("SinusoidPositionEncoding", [int32s(5).reshape(1, 1)], {"embedding_size": 1}, note="one wave"),
-    Sample("SinusoidPositionEncoding", [int32s(0).reshape(1, 1)], {"embedding_size": 1}, note="one wave of 0"),
-    Sample("SinusoidPositionEncoding", [int32s(5).reshape(1, 1)], {"embedding_size": 0}, note="no wave"),
-    Sample("SinusoidPositionEncoding", [int32s().reshape(0, 2)], {"embedding_size": 2}, note="empty"),
     Sample(
-        "SinusoidPositionEncoding",
-        [int32s(100, 3000).reshape(2, 1)],
-        note="default",
-        tolerance=(1e-3, 5e-4),
-        reason="an angle of 3000 has 12 bits behind the point in float32",
+        "KeySplit",
+        [int64s(0)],
+        {"categorical_limit": 2},
+        outputs=1,
+        note="too few outputs",
+        error="categorical_limit: 2, there are 1",
+        **CPU,
     ),
-    Sample("SinusoidPositionEncoding", [int32s(5)], note="vector", error="positions: shape is"),
-    Sample("SinusoidPositionEncoding", [f(5).reshape(1, 1)], note="floats", error="dtype is float32"),
-    Sample("Log1p", [np.abs(normal(3, 4))]),
-    Sample("Log1p", [f(0, 1e-7, -0.5, 3e38)], note="near 0"),
-    Sample("Log1p", [f(-1, -2, np.inf, np.nan)], note="special", differentiable=False, reason="no finite value"),
-    Sample("Log1p", [f()], note="empty"),
-    Sample("Log1pGradient", [np.abs(normal(3, 4)), normal(3, 4)]),
+    Sample("KeySplit", [int64s(0)], outputs=1, note="no limit", error="categorical_limit is missing", **CPU),
+    copied("", np.float32),
+    copied("double", np.float64),
+    copied("half", np.float16),
+    copied("int32", np.int32),
+    copied("int64", np.int64),
+    Sample(
+        "CopyRowsToTensor",
+        [TABLE, int64s(), TABLE[0]],
+        note="nowhere",
+        inplace={0: 0},
+        differentiable=False,
+        reason="Caffe2's gradient is that of a copy",
+        **CPU,
+    ),
+    Sample(
+        "CopyRowsToTensor",
+        [TABLE, int64s(0), TABLE[0, :2]],
+        note="too narrow",
+        inplace={0: 0},
+        error="width of input tensor should match lengths of row",
+        **CPU,
+    ),
+    Sample(
+        "CopyRowsToTensor",
+        [TABLE, int64s(5), TABLE[0]],
+        note="behind",
+        inplace={0: 0},
+        error="input_tensor has 5 rows",
+        **UNBOUNDED,
+    ),
+    Sample(
+        "CopyRowsToTensor",
+        [TABLE, int64s(-1), TABLE[0]],
+        note="before",
+        inplace={0: 0},
+        error="input_tensor has 5 rows",
+        **UNBOUNDED,
+    ),
+    Sample("CopyRowsToTensorGradient", [TABLE[:, 0].copy()], note="vector", **CPU),
+    Sample(
+        "CopyRowsToTensorGradient",
+        [TABLE],
+        note="matrix",
+        golden=False,
+        reason="Caffe2 copies as many elements as there are rows",
+        expected=[TABLE],
+        **CPU,
+    ),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, normal, rng
+from tests.kit.sample import Sample, int32s, normal, rng
 
 X, XL = normal(2, 3, 6, 7), normal(2, 6, 7, 3)
 UNEVEN = {"kernels": [3, 2], "strides": [2, 1], "pads": [1, 0, 2, 1]}
@@ -86,6 +86,10 @@ def _ranks(op: str) -> list[Sample]:
     return made
 
 
+GPU = "Caffe2 has it on the GPU alone"
+PLACES = np.array([[4, 1, 2], [9, 9, 3], [0, 7, 7]], np.float32)[None, None]
+POOL = {"kernel": 2, "stride": 1}
+
 samples = [
     *_shared("MaxPool"),
     Sample("MaxPool", [TIES], {"kernel": 2}, note="ties", differentiable=False, reason="kinks everywhere"),
@@ -135,5 +139,73 @@ samples = [
         note="shape of dY",
         golden=False,
         reason=UNCHECKED,
+    ),
+    Sample(
+        "MaxPoolWithIndex",
+        [PLACES],
+        POOL,
+        expected=[np.array([[9, 9], [9, 9]], np.float32)[None, None], int32s(3, 4, 3, 4)],
+        outputs=2,
+        golden=False,
+        reason=GPU,
+        differentiable=False,
+    ),
+    Sample(
+        "MaxPoolWithIndex",
+        [PLACES.astype(np.float16)],
+        {"kernel": 3, "stride": 2, "pad": 1},
+        expected=[np.array([[9, 9], [9, 9]], np.float16)[None, None], int32s(3, 4, 3, 4)],
+        outputs=2,
+        note="half, padded",
+        golden=False,
+        reason=GPU,
+        differentiable=False,
+    ),
+    Sample(
+        "MaxPoolWithIndex",
+        [rng(3).permutation(84).reshape(2, 2, 3, 7).astype(np.float32)],
+        {"kernel_h": 2, "kernel_w": 3, "stride": 2, "pads": [0, 1, 1, 1]},
+        outputs=2,
+        note="gradient",
+        golden=False,
+        reason=GPU,
+    ),
+    Sample("MaxPoolWithIndex", [X[:0]], POOL, outputs=2, note="no images", golden=False, reason=GPU),
+    Sample("MaxPoolWithIndex", [X[0]], POOL, outputs=2, error="X: shape is", note="axes", golden=False, reason=GPU),
+    Sample(
+        "MaxPoolWithIndex",
+        [X],
+        {**POOL, "order": "NHWC"},
+        outputs=2,
+        error="order = 'NHWC'",
+        note="nhwc",
+        golden=False,
+        reason=GPU,
+    ),
+    Sample(
+        "MaxPoolWithIndexGradient",
+        [PLACES, np.array([[1, 2], [3, 4]], np.float32)[None, None], int32s(3, 4, 3, 4)],
+        POOL,
+        expected=[np.array([[0, 0, 0], [4, 6, 0], [0, 0, 0]], np.float32)[None, None]],
+        golden=False,
+        reason=GPU,
+    ),
+    Sample(
+        "MaxPoolWithIndexGradient",
+        [PLACES, PLACES[..., 1:, 1:].copy(), int32s(3, 4, 3, 9)],
+        POOL,
+        error="index 9 at 3",
+        note="index",
+        golden=False,
+        reason=GPU,
+    ),
+    Sample(
+        "MaxPoolWithIndexGradient",
+        [PLACES, PLACES[..., 1:, 1:].copy(), int32s(3, 4)],
+        POOL,
+        error="Index: has 2 elements, dY has 4",
+        note="count",
+        golden=False,
+        reason=GPU,
     ),
 ]

@@ -153,7 +153,7 @@ samples = [
         outputs=2,
         note="scalars",
         before=[create(), *put("q", []), *put("q", [])],
-        error="blob 0: has no dimensions",
+        error="blob 0: is a scalar, wants rows",
     ),
     Sample(
         "SafeDequeueBlobs", [Q], {"num_records": 0}, outputs=2, before=[create()], note="0", error="num_records = 0"

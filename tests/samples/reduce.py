@@ -85,6 +85,10 @@ def _front_back(kind: str, front: bool) -> list[Sample]:
     ]
 
 
+TIED = np.float32([[[1, 3, 3], [2, 2, 0]], [[0, -1, 5], [5, 5, 5]]])
+POINTS = np.float32([[0.1, 0.2], [0.5, 0.6], [1.0, 0.9], [2.0, 0.3], [4.0, 0.8]])
+COLUMNS = np.float32([[0.05, 1], [0.1, 2], [0.3, 3], [0.5, 4], [1.0, 5], [2, 2.5]])
+
 samples = [
     *(s for kind in ("Sum", "Max", "Min") for s in _reductions(f"Reduce{kind}", True)),
     *(s for kind in ("Mean", "L1", "L2") for s in _reductions(f"Reduce{kind}", False)),
@@ -134,5 +138,30 @@ samples = [
             Sample(op, [normal(0, 2)], note="no rows"),
             Sample(op, [X], {"axis": 3}, error="axis = 3", note="axis too far"),
         )
+    ),
+    Sample("RowwiseMax", [TIED], differentiable=False, reason="ties"),
+    Sample("RowwiseMax", [normal(2, 3, 4)], note="no ties"),
+    Sample("RowwiseMax", [normal(3, 4)], note="2-D", error="X: "),
+    Sample("RowwiseMax", [normal(2, 3, 0)], note="empty", error="wants matrices", golden=False, reason="it crashes"),
+    Sample("RowwiseMaxGradient", [TIED, TIED.max(axis=2), normal(2, 2)]),
+    Sample("ColwiseMax", [TIED], differentiable=False, reason="ties"),
+    Sample("ColwiseMax", [normal(2, 3, 4)], note="no ties"),
+    Sample("ColwiseMaxGradient", [TIED, TIED.max(axis=1), normal(2, 3)]),
+    Sample(
+        "Histogram", [np.float32([0, 1, 2, 3, 0.5, -1, 4]), np.float32([[2.5]])], {"bin_edges": [0.0, 1.0, 2.0, 3.0]}
+    ),
+    Sample("Histogram", [np.float32([1, 7])], {"bin_edges": [0.0, 1.5]}, note="one bin"),
+    Sample("Histogram", [np.float64([1, 2])], {"bin_edges": [0.0, 3.0]}, note="float64"),
+    Sample("Histogram", [normal(3)], {"bin_edges": [1.0]}, note="one edge", error="greater than or equal to 2"),
+    Sample("Histogram", [normal(3)], {"bin_edges": [1.0, 1.0]}, note="equal", error="strictly increasing"),
+    Sample("Percentile", [COLUMNS, POINTS, int32s(3, 2)]),
+    Sample("Percentile", [COLUMNS, POINTS, int32s(3, 1)], note="too few", error="lengths: sum is 4"),
+    Sample(
+        "Percentile",
+        [COLUMNS, POINTS, int32s(5, 0)],
+        note="none",
+        error="wants 1 or more",
+        golden=False,
+        reason="it reads beyond",
     ),
 ]

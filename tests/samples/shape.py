@@ -22,6 +22,9 @@ def _concat(note: str, *inputs: np.ndarray, **args: Any) -> Sample:
     return Sample("Concat", list(inputs), args, note=note)
 
 
+PARTS = [normal(2, 3, 2), normal(2, 1, 2, seed=1)]
+IMAGE = normal(2, 4, 3, 5)
+
 samples = [
     _reshape(X, [6, 4]),
     _reshape(X, [0, -1], "zero and minus one"),
@@ -169,4 +172,13 @@ samples = [
     Sample("TileGradient", [normal(4, 3)], {"tiles": 2, "axis": 0}),
     Sample("TileGradient", [normal(2, 6), int32s(3), int32s(1)], note="as inputs"),
     Sample("TileGradient", [normal(3, 3)], {"tiles": 2, "axis": 0}, error="not 2 times", note="not divisible"),
+    Sample("DepthConcat", PARTS),
+    Sample("DepthConcat", [normal(2, 3, 1, 2), normal(2, 3, 1, 4, seed=1)], {"order": "NHWC"}, note="NHWC"),
+    Sample("DepthConcat", [PARTS[0], PARTS[0] + 1], {"axis": 1, "add_axis": 1}, note="stacked"),
+    Sample("DepthConcat", [PARTS[0][:0], PARTS[1][:0]], note="empty"),
+    Sample("DepthConcat", [PARTS[0], PARTS[0][:1]], error="wants that of the first", note="other shape"),
+    Sample("DepthSplit", [IMAGE], outputs=2),
+    Sample("DepthSplit", [IMAGE], {"order": "NHWC", "split": [1, 4]}, outputs=2, note="NHWC"),
+    Sample("DepthSplit", [IMAGE, int32s(2, 2, 1)], {"axis": -1}, outputs=3, note="sizes as input"),
+    Sample("DepthSplit", [IMAGE], outputs=3, error="not to be divided by 3", note="odd"),
 ]

@@ -24,7 +24,6 @@ WEIGHTS = np.array([[0, 1, 0, 2], [0.5, 0.25, 4, 0], [0, 0, 0, 0]], np.float32)
 CDF = np.array([0.25, 0.25, 1.0, 1.75, 2.5], np.float32)
 UNORDERED = "Caffe2 asks a bisection, which wants them ascending, and may read beyond them"
 COUNTS = "Caffe2 counts it outside its memory"
-STATEFUL = [("ConstantFill", [], ["unused"], {"shape": [1]})]  # so that a second run need not answer like the first
 ROWS = normal(9, 2)
 MUTEX = [("CreateMutex", [], ["mutex"], {})]
 FRESH = [np.zeros((0, 2), np.float32), int64s(7), ROWS, Blob("mutex")]
@@ -94,36 +93,36 @@ samples = [
         golden=False,
         reason="Caffe2's bounds depend on where it stands",
     ),
-    Sample("AccumulateHistogram", [X], before=STATEFUL),
+    Sample("AccumulateHistogram", [X], stateful=True),
     Sample(
         "AccumulateHistogram",
         [X],
         {"lower_bound": -1.0, "upper_bound": 0.7, "num_buckets": 4},
         note="buckets",
-        before=STATEFUL,
+        stateful=True,
     ),
     Sample(
         "AccumulateHistogram",
         [np.arange(6, dtype=np.float32)],
         {"upper_bound": 5.0, "num_buckets": 5},
         note="edges",
-        before=STATEFUL,
+        stateful=True,
     ),
     Sample(
         "AccumulateHistogram",
         [X],
         {"lower_bound": 0.5, "upper_bound": -0.5},
         note="bounds the wrong way round",
-        before=STATEFUL,
+        stateful=True,
     ),
     Sample(
         "AccumulateHistogram",
         [np.array([np.inf, -np.inf, 0], np.float32)],
         {"num_buckets": 2},
         note="infinity",
-        before=STATEFUL,
+        stateful=True,
     ),
-    Sample("AccumulateHistogram", [NONE], {"num_buckets": 2}, note="empty", before=STATEFUL),
+    Sample("AccumulateHistogram", [NONE], {"num_buckets": 2}, note="empty", stateful=True),
     Sample("AccumulateHistogram", [X], {"num_buckets": 0}, note="no buckets", error="num_buckets = 0"),
     Sample("AccumulateHistogram", [NAN], note="nan", error="X: holds NaN", golden=False, reason=COUNTS),
     *(
@@ -183,11 +182,11 @@ samples = [
         golden=False,
         reason=UNORDERED,
     ),
-    Sample("APMeter", [SCORES, TRUTH], before=STATEFUL),
-    Sample("APMeter", [SCORES, TRUTH], {"buffer_size": 3}, note="more than fits", before=STATEFUL),
-    Sample("APMeter", [SCORES, TRUTH * 2 - 1], {"buffer_size": 9}, note="other labels", before=STATEFUL),
-    Sample("APMeter", [SCORES[:0], TRUTH[:0]], note="empty", before=STATEFUL),
-    Sample("APMeter", [SCORES, TRUTH], {"buffer_size": 0}, note="nothing kept", before=STATEFUL),
+    Sample("APMeter", [SCORES, TRUTH], stateful=True),
+    Sample("APMeter", [SCORES, TRUTH], {"buffer_size": 3}, note="more than fits", stateful=True),
+    Sample("APMeter", [SCORES, TRUTH * 2 - 1], {"buffer_size": 9}, note="other labels", stateful=True),
+    Sample("APMeter", [SCORES[:0], TRUTH[:0]], note="empty", stateful=True),
+    Sample("APMeter", [SCORES, TRUTH], {"buffer_size": 0}, note="nothing kept", stateful=True),
     Sample("APMeter", [SCORES, TRUTH[:, :2]], note="classes", error="labels: shape is", golden=False, reason=COUNTS),
     Sample("MultiClassAccuracy", [SCORES, int32s(0, 0, 1, 1, 0)]),
     Sample("MultiClassAccuracy", [X, int32s(3, 2, 0)], note="each once"),
@@ -283,8 +282,8 @@ samples = [
             ("bool", np.array([True]), {}, "dtype is bool", ""),
         )
     ),
-    Sample("TimerBegin", before=STATEFUL),
-    Sample("TimerBegin", args={"counter_name": "span"}, note="name", before=STATEFUL),
+    Sample("TimerBegin", stateful=True),
+    Sample("TimerBegin", args={"counter_name": "span"}, note="name", stateful=True),
     *timer("TimerEnd", 0),
     *timer("TimerGet", 1),
     *timer("TimerGetAndEnd", 1),

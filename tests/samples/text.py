@@ -1,4 +1,4 @@
-"""Strings. Reading text files stands in tests/test_queues.py: the reference has no files."""
+"""Strings. Reading text files stands in tests/test_text.py: the reference has no files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.kit.sample import Sample, int32s, int64s, normal, strings
 S = strings("abcdef", "ab", "", b"a\xe9\0b")
 M = S.reshape(2, 2)
 F = np.array([1, 2.5, 1e10, 1e-7, np.nan, np.inf, -np.inf, 1 / 3, 123456789, 1e5, 1e6, -0.0], np.float32).reshape(4, 3)
-FILES: dict[str, Any] = {"golden": False, "reason": "needs a file; see tests/test_queues.py"}
+FILES: dict[str, Any] = {"golden": False, "reason": "needs a file; see tests/test_text.py"}
 
 
 def table(text: bytes, *field_types: int) -> TextFileReader:

@@ -1,13 +1,13 @@
 """The surface of Caffe2's C extension (`caffe2.python._import_c_extension`) over the engine of caffe2ops.
 
 One global: the workspaces by name, one of them current. Definitions come and go as serialized messages, errors are
-RuntimeErrors. What belongs to other back ends (nomnigraph, ONNXIFI, TensorRT, graph transforms, memonger in C++) is not
+RuntimeErrors. What belongs to other back ends (nomnigraph, ONNXIFI, TensorRT, graph transforms) is not
 here: `hasattr` says so.
 """
 
 from __future__ import annotations
 
-from caffe2ops.compat.extension.blobs import Blob, TensorCPU
+from caffe2ops.compat.extension.blobs import Blob, DLPackTensorCPU, TensorCPU
 from caffe2ops.compat.extension.databases import DB, Cursor, Mode, Transaction, create_db, registered_dbs
 from caffe2ops.compat.extension.gradients import GradientWrapper, get_gradient_defs
 from caffe2ops.compat.extension.inference import (
@@ -15,6 +15,10 @@ from caffe2ops.compat.extension.inference import (
     infer_op_input_output_device,
     infer_shapes_and_types_from_map,
     infer_shapes_and_types_from_workspace,
+)
+from caffe2ops.compat.extension.memonger import (
+    memonger_compute_blob_recycling_for_dag,
+    memonger_optimize_inference_net,
 )
 from caffe2ops.compat.extension.predictors import Predictor
 from caffe2ops.compat.extension.process import (
@@ -97,6 +101,7 @@ __all__ = [
     "BackgroundPlan",
     "Blob",
     "Cursor",
+    "DLPackTensorCPU",
     "GradientWrapper",
     "Mode",
     "Net",
@@ -143,6 +148,8 @@ __all__ = [
     "is_asan",
     "is_numa_enabled",
     "local_blobs",
+    "memonger_compute_blob_recycling_for_dag",
+    "memonger_optimize_inference_net",
     "nearby_opnames",
     "nets",
     "num_observers_on_net",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 
 from caffe2ops.compat.extension.definitions import device_of, encode
 from caffe2ops.compat.extension.errors import runtime_errors
-from caffe2ops.defs import BlobProto, dtype_of
+from caffe2ops.defs import BlobProto, DataType, TensorProto, dtype_of
 from caffe2ops.formats.binary import decode
 from caffe2ops.formats.tensors import blob_to_value, value_to_blobs
+from caffe2ops.ops.data.records import Batch, Record
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Blob as EngineBlob
 
 Array = np.ndarray[Any, np.dtype[Any]]
+RECORDS = (Record, Batch)
 
 
 class Blob:
@@ -66,17 +69,37 @@ class Blob:
 
     @runtime_errors
     def serialize(self, name: str) -> bytes:
-        """A serialized BlobProto of that name."""
+        """A serialized BlobProto of that name. Of packed records only their number is kept, as in the original."""
         if self._blob.value is None:
             raise ValueError(f"blob {self._blob.name!r} is empty")
+        if _holds_records(self._blob.value):
+            warnings.warn(
+                f"blob {self._blob.name!r}: packed records have no serialized form, they are lost", stacklevel=3
+            )
+            return encode(_without_records(name, self._blob.value.shape))
         (proto,) = value_to_blobs(name, self._blob.value)
         return encode(proto)
 
     @runtime_errors
     def deserialize(self, raw: bytes) -> None:
         """Takes what a serialized BlobProto holds."""
-        value = blob_to_value(decode(raw, BlobProto))
+        proto = decode(raw, BlobProto)
+        if proto.tensor is not None and proto.tensor.data_type == DataType.UNDEFINED:
+            value: Any = np.full(proto.tensor.dims, None, object)
+        else:
+            value = blob_to_value(proto)
         self._blob.set(value.copy() if isinstance(value, np.ndarray) else value)
+
+
+def _holds_records(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == object and isinstance(next(value.flat, None), RECORDS)
+
+
+def _without_records(name: str, shape: tuple[int, ...]) -> BlobProto:
+    """What the original writes for a tensor of packed records: null pointers."""
+    null = encode(BlobProto(name="", type="std::shared_ptr<std::vector<TensorCPU>>", content=b""))
+    tensor = TensorProto(name=name, dims=shape, data_type=DataType.UNDEFINED, string_data=(null,) * prod(shape))
+    return BlobProto(name=name, type="Tensor", tensor=tensor)
 
 
 class TensorCPU:
@@ -86,12 +109,11 @@ class TensorCPU:
         self._blob = blob or EngineBlob("")
 
     @property
-    def data(self) -> Array:
+    def data(self) -> Any:
         """The array of the tensor; a tensor that has had no type so far becomes float32."""
         if self._blob.value is None:
             self._blob.set(np.zeros(0, np.float32))
-        found: Array = self._blob.value
-        return found
+        return self._blob.value
 
     @property
     def _shape(self) -> list[int]:
@@ -115,12 +137,23 @@ class TensorCPU:
 
     @runtime_errors
     def init(self, shape: Sequence[int], data_type: int) -> None:
-        """Makes it a tensor of this shape and TensorProto.DataType, contents undefined."""
-        self._blob.set(np.empty(tuple(int(d) for d in shape), dtype_of(int(data_type))))
+        """Makes it a tensor of this shape and TensorProto.DataType, contents undefined; not one of strings."""
+        dtype = dtype_of(int(data_type))
+        if dtype.kind == "O":
+            raise ValueError("data_type: is that of strings, wants one of numbers")
+        self._blob.set(np.empty(tuple(int(d) for d in shape), dtype))
 
     @runtime_errors
     def feed(self, array: Any, device_option: bytes | None = None) -> None:
         self._blob.feed(np.asarray(array), None if device_option is None else device_of(device_option))
 
     def fetch(self) -> Array:
-        return np.array(self.data)
+        return np.array(self._blob.value if self._blob.value is not None else np.zeros(0, np.float32))
+
+
+class DLPackTensorCPU(TensorCPU):
+    """A tensor whose `data` is a DLPack capsule over its memory, for another library to read and write."""
+
+    @property
+    def data(self) -> Any:
+        return super().data.__dlpack__()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from caffe2ops.compat.extension.errors import ArgumentError
 from caffe2ops.defs import Def, DeviceOption, NetDef, OperatorDef, PlanDef
 from caffe2ops.formats.binary import decode, encode
-from caffe2ops.net import OneOperator
+from caffe2ops.one_operator import OneOperator
 
 SMALL = 4096  # bytes of a message that is remembered: scripts and tests run the same operator over and over
 REMEMBERED = 2048  # messages
 
 
 def _decoded(raw: bytes, model: type[Def]) -> Any:
+    if not isinstance(raw, bytes):
+        raise ArgumentError(f"wants a serialized {model.__name__} in bytes, got {type(raw).__name__}")
     return _remembered(raw, model) if len(raw) <= SMALL else decode(raw, model)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from caffe2ops.one_operator import FLOATING_POINT
 from caffe2ops.ops.stats.counters import registry_of
 
 has_cuda_support = has_gpu_support = has_hip_support = False
@@ -14,13 +15,25 @@ define_caffe2_no_operator_schema = False
 
 _FLAGS = ("caffe2_", "torch_", "onnxifi_", "logtostderr", "minloglevel", "v=", "vmodule", "stderrthreshold")
 
+# Flags that make floating point errors raise -> which, as np.errstate names them.
+_RAISING = {
+    "caffe2_operator_throw_if_fp_exceptions": ("divide", "invalid"),
+    "caffe2_operator_throw_if_fp_overflow_exceptions": ("over",),
+}
+
 
 def global_init(args: Sequence[str | bytes]) -> None:
-    """Takes the flags of the original without effect: there is nothing to start. Raises RuntimeError for others."""
+    """Takes the flags of the original; those that make floating point errors raise do so, the others have no effect.
+
+    Raises RuntimeError for what is no flag of the original.
+    """
     for arg in list(args)[1:]:
         flag = arg.decode() if isinstance(arg, bytes) else arg
         if flag.startswith("--") and not flag[2:].startswith(_FLAGS):
             raise RuntimeError(f"flag {flag!r} is not known")
+        name, _, value = flag[2:].partition("=")
+        for error in _RAISING.get(name, ()):
+            FLOATING_POINT[error] = "ignore" if value in ("0", "false") else "raise"
 
 
 def on_module_exit() -> None:

@@ -137,7 +137,7 @@ class TimeObserver:
 
 
 class RunCountObserver:
-    """Counts the runs of operators."""
+    """Counts the runs of operators, those in the step nets of recurrent ones included."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -147,7 +147,7 @@ class RunCountObserver:
     def operator_started(self, net: BoundNet, index: int) -> None: ...
 
     def operator_stopped(self, net: BoundNet, index: int) -> None:
-        self._count += 1
+        self._count += 1 + getattr(net.operators[index], "inner_runs", 0)
 
     def debug_info(self) -> str:
         return f"This operator runs {self._count} times."

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from caffe2ops import registry, schema
+from caffe2ops.compat.extension.definitions import one_operator
 from caffe2ops.compat.extension.workspaces import ENGINES
 from caffe2ops.errors import UnknownOperator
 
-PYTHON_OPERATORS = ("Python", "PythonGradient")  # in the registry once a function is registered for them
+# In the registry once `compat.install` has been called, or a function has been registered for them.
+PYTHON_OPERATORS = ("Python", "PythonDLPack", "PythonDLPackGradient", "PythonGradient")
 MOST = 2**31 - 1  # what the original calls infinity
 
 
@@ -107,20 +109,20 @@ def set_engine_pref(per_op: Mapping[int, Mapping[str, Sequence[str]]], for_all: 
 
 def set_per_op_engine_pref(per_op: Mapping[int, Mapping[str, Sequence[str]]]) -> None:
     for name in [name for name in ENGINES if name != "*"]:
-        del ENGINES[name]
+        _forget(name)
     for device in sorted(per_op):
         for name, engines in per_op[device].items():
             _prefer(name, engines)
 
 
 def set_global_engine_pref(for_all: Mapping[int, Sequence[str]]) -> None:
-    ENGINES.pop("*", None)
+    _forget("*")
     for device in sorted(for_all):
         _prefer("*", for_all[device])
 
 
 def set_op_engine_pref(op_type: str, by_device: Mapping[int, Sequence[str]]) -> None:
-    ENGINES.pop(op_type, None)
+    _forget(op_type)
     for device in sorted(by_device):
         _prefer(op_type, by_device[device])
 
@@ -129,3 +131,9 @@ def _prefer(name: str, engines: Sequence[str]) -> None:
     """Adds engines to those preferred; one that has no kernel for a device is passed over there."""
     held = ENGINES.get(name, ())
     ENGINES[name] = (*held, *(engine for engine in engines if engine not in held))
+    one_operator.cache_clear()
+
+
+def _forget(name: str) -> None:
+    ENGINES.pop(name, None)
+    one_operator.cache_clear()

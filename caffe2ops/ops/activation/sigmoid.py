@@ -8,12 +8,12 @@ from caffe2ops.operator import Arg
 from caffe2ops.ops.elementwise.rows import masked, unary
 
 
-def sigmoid(X, out):
-    """1 / (1 + exp(-X)); exp overflows to inf without harm."""
-    np.negative(X, out=out)
+def sigmoid(X, out=None):
+    """1 / (1 + exp(-X)), in a new array unless `out` is given; exp overflows to inf without harm."""
+    out = np.negative(X, out=out)
     np.exp(out, out=out)
     out += 1
-    np.reciprocal(out, out=out)
+    return np.reciprocal(out, out=out)
 
 
 def _sigmoid_gradient(Y, dY, out):

@@ -1,1 +1,1 @@
-"""Control flow: operators that run nets."""
+"""Control: operators that run nets, choose, fail, or only say in what order a net runs."""

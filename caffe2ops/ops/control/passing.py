@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
 
 
@@ -38,20 +36,3 @@ class AsyncNetBarrier(Passes):
     docs = {"X": "any number of blobs", "Y": "the same, in place"}
     gradient = FORBIDDEN
     cross_device: int = Arg(0, doc="no meaning here: whether to wait for all devices")
-
-
-class NegateGradient(Operator):
-    """Y = X; on the way back the gradient changes its sign. Caffe2: operators/negate_gradient_op."""
-
-    contract = "X: any -> Y: X"
-    docs = {"X": "any tensor", "Y": "a copy"}
-    inplace = [(0, 0)]
-    gradient = "Negative(dY) -> dX"
-
-    def run_cpu(self, x: np.ndarray) -> np.ndarray:
-        out: np.ndarray = self.out(0, x.shape, x.dtype)
-        if out is not x:
-            out[...] = x
-        return out
-
-    run_cuda = run_cpu

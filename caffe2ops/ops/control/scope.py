@@ -24,7 +24,7 @@ class WorkspaceStack:
     def push(self, parent: Workspace) -> Workspace:
         """The workspace of another forward run."""
         if self.depth == len(self._workspaces):
-            self._workspaces.append(Workspace(parent))
+            self._workspaces.append(parent.child())
         self.depth += 1
         return self.top()
 

@@ -1,1 +1,1 @@
-"""Convolution, its transpose, and the switch between channel orders."""
+"""Images: convolution of all kinds and its gradients; resizing, padding, channels, patches."""

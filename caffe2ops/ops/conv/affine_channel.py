@@ -10,7 +10,8 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Step
-from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.ops.conv.geometry import Image
+from caffe2ops.ops.shape.axes import differ
 from caffe2ops.settled import Settled
 
 

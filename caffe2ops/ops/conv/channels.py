@@ -10,7 +10,8 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Step
-from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.ops.conv.geometry import Image
+from caffe2ops.ops.shape.axes import differ
 from caffe2ops.settled import Settled
 
 
@@ -87,6 +88,15 @@ class ChannelStats(Image):
             np.add.reduce(np.square(x), axis=axes, out=outputs[1])
 
         return run
+
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.reduce.sums_cuda import PRODUCT, sum_over
+
+        shape = self.infer(X)[0].shape
+        x, total, squares = self.planes(X), self.out(0, shape, X.dtype), self.out(1, shape, X.dtype)
+        axes = (0, 1) if self.channels_last else (0, 2)
+        sum_over(PRODUCT(x, x, out=np.empty_like(x)), axes, squares)
+        return sum_over(x, axes, total), squares
 
 
 class ChannelBackpropStats(Image):

@@ -14,7 +14,8 @@ from caffe2ops.operator import Arg, Step, row
 from caffe2ops.ops.conv.columns import Columns
 from caffe2ops.ops.conv.depthwise import FEW, Depthwise
 from caffe2ops.ops.conv.filtered import Filtered, FilteredForward, FilteredGradient
-from caffe2ops.ops.conv.geometry import ConvPoolArgs, differ, grouped, stacked
+from caffe2ops.ops.conv.geometry import ConvPoolArgs, grouped, stacked
+from caffe2ops.ops.shape.axes import differ
 
 # fmt: off
 FORWARD_DOCS = {

@@ -12,7 +12,8 @@ from caffe2ops.infer import UNKNOWN, Cost, TensorSpec, Unknown
 from caffe2ops.operator import Arg, Step
 from caffe2ops.ops.conv.columns import Columns
 from caffe2ops.ops.conv.filtered import Filtered, FilteredForward, FilteredGradient
-from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID, Window, differ, grouped, stacked
+from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID, Window, grouped, stacked
+from caffe2ops.ops.shape.axes import differ
 
 
 class TransposedConvolution(Filtered):

@@ -10,7 +10,8 @@ import numpy as np
 from caffe2ops.infer import UNKNOWN, Cost, TensorSpec
 from caffe2ops.operator import Arg, Operator
 from caffe2ops.ops.conv.bilinear import corners
-from caffe2ops.ops.conv.geometry import ConvPoolArgs, differ, stacked
+from caffe2ops.ops.conv.geometry import ConvPoolArgs, stacked
+from caffe2ops.ops.shape.axes import differ
 
 
 class Taps(NamedTuple):

@@ -6,7 +6,8 @@ from typing import Any
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg
-from caffe2ops.ops.conv.geometry import WindowArgs, differ
+from caffe2ops.ops.conv.geometry import WindowArgs
+from caffe2ops.ops.shape.axes import differ
 
 GRADIENT_DOCS = {
     "X": "the images that went in",

@@ -55,11 +55,6 @@ class Window(NamedTuple):
         )
 
 
-def differ(a: Any, b: Any) -> bool:
-    """Whether two dims are known to be different."""
-    return not (isinstance(a, Unknown) or isinstance(b, Unknown)) and bool(a != b)
-
-
 def grouped(images: np.ndarray, group: int, channels_last: bool) -> np.ndarray:
     """Images as matrices [N, group, channels of a group, positions]; a view."""
     if channels_last:

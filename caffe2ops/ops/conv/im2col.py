@@ -10,7 +10,8 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Step
-from caffe2ops.ops.conv.geometry import ConvPoolArgs, differ
+from caffe2ops.ops.conv.geometry import ConvPoolArgs
+from caffe2ops.ops.shape.axes import differ
 
 
 class Patches(ConvPoolArgs):

@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec, Unknown
 from caffe2ops.operator import Step
-from caffe2ops.ops.conv.geometry import differ
+from caffe2ops.ops.shape.axes import differ
 from caffe2ops.settled import Settled
 
 

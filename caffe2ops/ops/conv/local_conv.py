@@ -12,7 +12,8 @@ from caffe2ops.infer import UNKNOWN, Cost, TensorSpec
 from caffe2ops.operator import Arg, Step, row
 from caffe2ops.ops.conv.columns import Columns
 from caffe2ops.ops.conv.filtered import Filtered, FilteredForward, FilteredGradient
-from caffe2ops.ops.conv.geometry import ConvPoolArgs, differ, grouped
+from caffe2ops.ops.conv.geometry import ConvPoolArgs, grouped
+from caffe2ops.ops.shape.axes import differ
 
 
 class LocallyConnected(Filtered, ConvPoolArgs):

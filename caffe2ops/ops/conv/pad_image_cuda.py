@@ -11,8 +11,8 @@ from caffe2ops.cuda import Elementwise
 _FLOATS = ("float32", "float64")
 # rows[y] and columns[x] say which element stands there, -1 for none.
 _PAD = Elementwise(
-    "const long long c = i % inner, x = i / inner % width, y = i / inner / width % height, o = i / inner / width / height; "
-    "const long long row = rows[y], column = columns[x]; "
+    "const long long c = i % inner, x = i / inner % width, y = i / inner / width % height; "
+    "const long long o = i / inner / width / height, row = rows[y], column = columns[x]; "
     "Y = row < 0 || column < 0 ? T(value) : X[((o * old_height + row) * old_width + column) * inner + c];",
     outputs="Y", tables="X rows:int64 columns:int64", int_scalars="height width old_height old_width inner",
     scalars="value", dtypes=_FLOATS, name="pad_image",

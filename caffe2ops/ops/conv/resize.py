@@ -8,7 +8,8 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec, Unknown
 from caffe2ops.operator import Arg, Operator
-from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.ops.conv.geometry import Image
+from caffe2ops.ops.shape.axes import differ
 
 
 class Resize(Image):

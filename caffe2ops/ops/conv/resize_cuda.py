@@ -17,25 +17,26 @@ _FORWARD = {
         outputs="y", tables="x first:int64", int_scalars="n places inner", dtypes=_FLOATS, name="resize_nearest",
     ),
     True: Elementwise(
-        f"{_AT}const T w = weight[p]; y = x[(row + first[p]) * inner + c] * (1 - w) + x[(row + second[p]) * inner + c] * w;",
+        f"{_AT}const T w = weight[p], left = x[(row + first[p]) * inner + c]; "
+        "y = left * (T(1) - w) + x[(row + second[p]) * inner + c] * w;",
         outputs="y", tables="x first:int64 second:int64 weight", int_scalars="n places inner", dtypes=_FLOATS,
         name="resize_linear",
     ),
 }  # fmt: skip
 # first_from[s] to first_from[s + 1] are the places whose first source is element s.
 _BACK_AT = "const long long s = i / inner % n, row = i / inner / n * places, c = i % inner; T a = 0; "
+_EACH = "for (long long p = {which}_from[s]; p < {which}_from[s + 1]; ++p) "
 _BACK = {
     False: Elementwise(
-        f"{_BACK_AT}for (long long p = first_from[s]; p < first_from[s + 1]; ++p) a += dy[(row + p) * inner + c]; dx = a;",
-        outputs="dx", tables="dy first_from:int64", int_scalars="n places inner", dtypes=_FLOATS, name="resize_nearest_back",
+        f"{_BACK_AT}{_EACH.format(which='first')}a += dy[(row + p) * inner + c]; dx = a;",
+        outputs="dx", tables="dy first_from:int64", int_scalars="n places inner", dtypes=_FLOATS,
+        name="resize_nearest_back",
     ),
     True: Elementwise(
-        f"{_BACK_AT}"
-        "for (long long p = first_from[s]; p < first_from[s + 1]; ++p) a += dy[(row + p) * inner + c] * (1 - (T)weight[p]); "
-        "for (long long p = second_from[s]; p < second_from[s + 1]; ++p) a += dy[(row + p) * inner + c] * (T)weight[p]; "
-        "dx = a;",
-        outputs="dx", tables="dy first_from:int64 second_from:int64 weight", int_scalars="n places inner", dtypes=_FLOATS,
-        name="resize_linear_back",
+        f"{_BACK_AT}{_EACH.format(which='first')}a += dy[(row + p) * inner + c] * (T(1) - weight[p]); "
+        f"{_EACH.format(which='second')}a += dy[(row + p) * inner + c] * weight[p]; dx = a;",
+        outputs="dx", tables="dy first_from:int64 second_from:int64 weight", int_scalars="n places inner",
+        dtypes=_FLOATS, name="resize_linear_back",
     ),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Operator
-from caffe2ops.ops.conv.geometry import differ
+from caffe2ops.ops.shape.axes import differ
 
 
 class SpaceBatch(Operator):

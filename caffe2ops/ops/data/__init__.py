@@ -1,1 +1,1 @@
-"""Operators that move data in and out: databases, saved blobs, printing."""
+"""Data in and out of nets: databases, saved blobs, datasets read at a cursor, printing; and blobs that nets share."""

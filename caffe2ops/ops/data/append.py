@@ -8,7 +8,6 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import FORBIDDEN, Operator
-from caffe2ops.ops.data.atomic import held_mutex
 
 
 class Growing:
@@ -35,7 +34,7 @@ class Growing:
     def check(name: str, rows: np.ndarray, more: np.ndarray, in_place: bool = True) -> None:
         """Raises ValueError or TypeError where `more` cannot follow `rows`."""
         if not more.ndim or not rows.ndim:
-            raise ValueError(f"{name}: a scalar, wants rows")
+            raise ValueError(f"{name}: is a scalar, wants rows")
         if not len(rows):
             return
         if not in_place:
@@ -88,6 +87,7 @@ class AtomicAppend(Operator):
         "fields": "the other tensors, then what is added to each",
     }
     inplace = "input == output + 1"
+    mutex = "mutex"
     gradient = FORBIDDEN
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -102,14 +102,7 @@ class AtomicAppend(Operator):
         return tuple(map(grown_spec, inputs[: self.n_outputs], inputs[self.n_outputs :]))
 
     def run_cpu(self, mutex: Any, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        with held_mutex("mutex", mutex):
-            more = inputs[self.n_outputs :]
-            rows = [
-                blob.value for blob in self.inputs[1 : self.n_outputs + 1]
-            ]  # as they are now that nobody else writes
-            for i, (a, b) in enumerate(zip(rows, more)):
-                Growing.check(f"input {1 + self.n_outputs + i}", a, b, self.outputs[i] is self.inputs[i + 1])
-            found = tuple(g.append(a, b) for g, a, b in zip(self._growing, rows, more))
-            for blob, value in zip(self.outputs, found):
-                blob.set(value)
-            return found
+        rows, more = inputs[: self.n_outputs], inputs[self.n_outputs :]
+        for i, (a, b) in enumerate(zip(rows, more)):
+            Growing.check(f"input {1 + self.n_outputs + i}", a, b, self.outputs[i] is self.inputs[i + 1])
+        return tuple(g.append(a, b) for g, a, b in zip(self._growing, rows, more))

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
 
+from caffe2ops.defs import BlobProto
+from caffe2ops.formats.tensors import READERS
 from caffe2ops.operator import FORBIDDEN, Operator
 from caffe2ops.ops.data.opaque import held
 
-LOCK = type(threading.Lock())
+
+class Mutex:
+    """A lock, to be held with `with`. Written to a file, or copied, it is a new one."""
+
+    blob_type = "std::unique_ptr<std::mutex>"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.acquire, self.release = self._lock.acquire, self._lock.release
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def to_blob(self, name: str) -> BlobProto:
+        return BlobProto(name=name, type=self.blob_type, content=b"")
+
+    @classmethod
+    def from_blob(cls, blob: BlobProto) -> Mutex:
+        return cls()
+
+
+READERS[Mutex.blob_type] = Mutex.from_blob
 
 
 class CreateMutex(Operator):
@@ -21,15 +46,10 @@ class CreateMutex(Operator):
     docs = {"mutex_ptr": "the mutex"}
     gradient = FORBIDDEN
 
-    def run_cpu(self) -> object:
-        return threading.Lock()
+    def run_cpu(self) -> Mutex:
+        return Mutex()
 
     run_cuda = run_cpu
-
-
-def held_mutex(name: str, value: Any) -> AbstractContextManager[Any]:
-    """The mutex that an input holds, to be entered."""
-    return held(name, value, LOCK, "CreateMutex")
 
 
 class AtomicBool:
@@ -92,14 +112,14 @@ class AtomicFetchAdd(Operator):
         "fetched_value": "the number before",
     }
     inplace = [(1, 0)]
+    mutex = "mutex_ptr"
     gradient: ClassVar[Any] = FORBIDDEN
 
     def run_cpu(self, mutex: Any, value: np.ndarray, increment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with held_mutex("mutex_ptr", mutex):
-            before, step = first("mut_value", value), first("increment", increment)
-            total = self.out(0, (), value.dtype)
-            total[...] = before + step
-            return total, np.array(before)
+        before, step = first("mut_value", value), first("increment", increment)
+        total = self.out(0, (), value.dtype)
+        total[...] = before + step
+        return total, np.array(before)
 
 
 class AtomicFetchAdd64(AtomicFetchAdd):

@@ -80,7 +80,7 @@ class Summarize(Reporter):
 
     def run_cpu(self, data: Any) -> Any:
         if not data.size:
-            raise ValueError("data: is empty")
+            raise ValueError("data: is empty, wants an element")
         mean, deviation = data.mean(dtype=np.float64), data.std(dtype=np.float64, ddof=int(data.size > 1))
         output = self.out(0, (4,), data.dtype)
         for i, value in enumerate((data.min(), data.max(), mean, deviation)):

@@ -13,6 +13,7 @@ from caffe2ops.defs import BlobProto
 from caffe2ops.formats.tensors import CHUNK, TENSOR
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.data.files import inside_root, on_host
+from caffe2ops.ops.data.message import message_of
 from caffe2ops.qtensor import QTensor
 
 SERIALIZED = (np.ndarray, QTensor, str, bytes, BlobProto)
@@ -108,19 +109,11 @@ class Snapshot(Checkpoint):
 
 def options_of(content: bytes) -> list[Any]:
     """The options of a serialized SerializationOptions, none for b"". Raises ValueError for other content."""
-    if not content:
-        return []
-    from caffe2ops.formats.messages import message_class  # imports protobuf
-
-    options: Any = message_class("SerializationOptions")()
-    try:
-        options.ParseFromString(content)
-    except Exception as error:
-        raise ValueError(f"options: no serialized SerializationOptions: {error}") from None
-    for option in options.options:
+    options = list(message_of("SerializationOptions", content, "options").options) if content else []
+    for option in options:
         if option.chunk_size < -1 or option.blob_name_regex == "":
             raise ValueError(f"options: {option} wants a pattern and chunk_size >= -1")
-    return list(options.options)
+    return options
 
 
 def option_of(name: str, options: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Vectors of tensors: some of the tensors that a net comes by, at random."""
+"""Vectors of tensors, which keep some of those that come by, at random."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ConcatTensorVector(Operator):
     def run_cpu(self, vector: Any) -> np.ndarray:
         tensors = vector_of(vector)
         if not tensors:
-            raise ValueError("tensor_vector: is empty")
+            raise ValueError("tensor_vector: is empty, wants a tensor")
         like = tensors[0]
         for i, tensor in enumerate(tensors):
             if not tensor.ndim or (tensor.dtype, tensor.shape[1:]) != (like.dtype, like.shape[1:]):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Array, Operator
-from caffe2ops.ops.data.atomic import held_mutex
 
 
 class LastNWindowCollector(Operator):
@@ -34,6 +32,7 @@ class LastNWindowCollector(Operator):
     }
     inplace = inplace_enforced = ((0, 0), (1, 1), (4, 2))
     unwritten = ("last_n",)
+    mutex = "MUTEX"
     gradient = FORBIDDEN
     num_to_collect: int = Arg(gt=0, doc="rows to keep")
 
@@ -43,18 +42,14 @@ class LastNWindowCollector(Operator):
         window = TensorSpec((self.num_to_collect, *data.shape[1:]), data.dtype)
         return window, TensorSpec((), np.int32), *[TensorSpec(None, np.int64)] * (self.n_outputs - 2)
 
-    def run_cpu(self, window: Any, next_: np.ndarray, data: np.ndarray, mutex: Any = None, *visited: Any) -> Any:
-        with nullcontext() if mutex is None else held_mutex("MUTEX", mutex):
-            return self._collect(self.inputs[0].value, next_, data)
-
-    def _collect(self, window: Any, next_: np.ndarray, data: np.ndarray) -> tuple[Any, ...]:
+    def run_cpu(self, window: Any, next_: np.ndarray, data: np.ndarray, mutex: Any = None, *counts: Any) -> Any:
         if not data.ndim:
             raise ValueError("DATA: is a scalar, wants rows")
         empty = window is None or (isinstance(window, np.ndarray) and not window.size)
         if empty:
             window = data[:0].copy()
         at = self._place(window, data, 0 if empty else int(next_))
-        visited = [self._count(blob.value, len(data), empty) for blob in self.outputs[2:]]
+        visited = [self._count(count, len(data), empty) for count in counts]
         rows = data[-self.num_to_collect :]
         if len(rows) < len(data):
             at = 0

@@ -8,9 +8,9 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
-from caffe2ops.ops.conv.geometry import differ
 from caffe2ops.ops.detection.boxes import Upright, images_of
 from caffe2ops.ops.detection.rotated_boxes import Rotated
+from caffe2ops.ops.shape.axes import differ
 
 
 class BoxArgs(Operator):

@@ -8,10 +8,10 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg
-from caffe2ops.ops.conv.geometry import differ
 from caffe2ops.ops.detection.bbox_transform import BoxArgs
 from caffe2ops.ops.detection.boxes import softly_suppressed, suppressed
 from caffe2ops.ops.detection.by_score import by_score
+from caffe2ops.ops.shape.axes import differ
 
 
 class BoxWithNMSLimit(BoxArgs):

@@ -9,8 +9,9 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Operator
-from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.ops.conv.geometry import Image
 from caffe2ops.ops.detection.boxes import finite, images_of
+from caffe2ops.ops.shape.axes import differ
 
 Part = tuple[slice, np.ndarray]
 WEIGHTS = 1 << 20  # numbers that the weights of the regions worked on at once take
@@ -90,9 +91,9 @@ class UprightRegions(Regions):
             low = at.astype(np.int64)
             high = np.minimum(low + 1, size - 1)
             part = at - low
-            cell = of[:, None], np.arange(bins)
-            weights[(*cell, low)] += (1 - part) * inside
-            weights[(*cell, high)] += part * inside
+            bin_of = np.arange(bins)
+            weights[of[:, None], bin_of, low] += (1 - part) * inside
+            weights[of[:, None], bin_of, high] += part * inside
             first[of] = np.minimum(first[of], low[:, 0])
             last[of] = np.maximum(last[of], high[:, -1] + 1)
         weights /= within[:, None, None]

@@ -9,9 +9,9 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.ops.conv.bilinear import corners
-from caffe2ops.ops.conv.geometry import differ
 from caffe2ops.ops.detection.boxes import finite, images_of
 from caffe2ops.ops.detection.roi_align import Regions
+from caffe2ops.ops.shape.axes import differ
 
 Part = tuple[int, slice, slice, np.ndarray]
 

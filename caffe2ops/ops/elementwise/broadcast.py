@@ -77,10 +77,15 @@ class Broadcasting(Placing):
 def joined_specs(a: TensorSpec, b: TensorSpec) -> tuple[Any, ...]:
     """The shape by NumPy's rule where dims may be unknown."""
     rank = max(a.ndim, b.ndim)
-    return tuple(
-        (m if isinstance(n, Unknown) else n) if isinstance(m, Unknown) or m == 1 else m
-        for m, n in zip((1,) * (rank - a.ndim) + a.shape, (1,) * (rank - b.ndim) + b.shape)
-    )
+    return tuple(_joined_dim(m, n) for m, n in zip((1,) * (rank - a.ndim) + a.shape, (1,) * (rank - b.ndim) + b.shape))
+
+
+def _joined_dim(m: Any, n: Any) -> Any:
+    """A dim by NumPy's rule: an unknown one may be 1, so that only another number than 1 says what it becomes."""
+    for dim in (m, n):
+        if not isinstance(dim, Unknown) and dim != 1:
+            return dim
+    return m if isinstance(m, Unknown) else n
 
 
 class Binary(Broadcasting):

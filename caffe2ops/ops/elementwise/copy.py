@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from caffe2ops.operator import NO_GRADIENT, Operator, Step
+from caffe2ops.gradient_rules import GradientSlice
+from caffe2ops.operator import NO_GRADIENT, Arg, Operator, Step
 from caffe2ops.registry import array_module
 
+if TYPE_CHECKING:
+    from caffe2ops.defs import OperatorDef
+    from caffe2ops.gradient_rules import GradientMaker
 
-class _Copying(Operator):
+
+class Copying(Operator):
     """Base: the output is a copy of the first input, of any dtype, strings included."""
 
     def run_cpu(self, X: Any, *_: Any) -> Any:
@@ -27,7 +32,7 @@ class _Copying(Operator):
         return partial(np.copyto, outputs[0], inputs[0])
 
 
-class Copy(_Copying):
+class Copy(Copying):
     """output = input. Caffe2: operators/copy_op."""
 
     contract = "input: any -> output: input"
@@ -35,7 +40,7 @@ class Copy(_Copying):
     gradient = "CopyOnDeviceLike(doutput, input) -> dinput"
 
 
-class CopyOnDeviceLike(_Copying):
+class CopyOnDeviceLike(Copying):
     """output = input, on the device of dst, which is that of the operator. Caffe2: operators/copy_op."""
 
     contract = "input: any, dst: any -> output: input"
@@ -70,7 +75,7 @@ class CopyGPUToCPU(Operator):
         return X.get()
 
 
-class CopyFromCPUInput(_Copying):
+class CopyFromCPUInput(Copying):
     """output = input, from the CPU to the device that the operator runs on. Caffe2: operators/copy_op."""
 
     contract = "input: any -> output: input"
@@ -81,7 +86,7 @@ class CopyFromCPUInput(_Copying):
         return array_module("cuda").asarray(X)
 
 
-class EnsureCPUOutput(_Copying):
+class EnsureCPUOutput(Copying):
     """output = input on the CPU, wherever the input is. Caffe2: operators/ensure_cpu_output_op."""
 
     contract = "input: any -> output: input"
@@ -94,13 +99,37 @@ class EnsureCPUOutput(_Copying):
         return X.get() if hasattr(X, "get") else X.copy()
 
 
-class StopGradient(_Copying):
+class StopGradient(Copying):
     """Y = X; no gradient flows back to X. Caffe2: operators/stop_gradient."""
 
     contract = "X: any -> Y: X"
     docs = {"X": "any tensor", "Y": "an equal one"}
     gradient = NO_GRADIENT
     inplace = ((0, 0),)
+
+
+class NegateGradient(Copying):
+    """Y = X; on the way back the gradient changes its sign. Caffe2: operators/negate_gradient_op."""
+
+    contract = "X: any -> Y: X"
+    docs = {"X": "any tensor", "Y": "a copy"}
+    inplace = [(0, 0)]
+    gradient = "Negative(dY) -> dX"
+
+
+class EnsureDense(Copy):
+    """output = input; a sparse gradient of output becomes a dense one of input. Caffe2: operators/utility_ops."""
+
+    contract = "input: any -> output: input"
+    gradient = None  # type: ignore[assignment]  # see make_gradient
+    inplace = ((0, 0),)
+
+    @classmethod
+    def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
+        if isinstance(g.output_gradients[0], GradientSlice):
+            return [g.op("SparseToDense", (g.GO_indices(0), g.GO_values(0), g.I(0)), (g.GI(0),))]
+        g.set_dense(0, g.GO(0))
+        return []
 
 
 class ZeroGradient(Operator):
@@ -133,3 +162,16 @@ class Alias(Operator):
         return X
 
     run_cuda = run_cpu
+
+
+class AliasWithName(Alias):
+    """Alias whose argument `name` says what the tensor means: output holds the very array of input.
+
+    Caffe2: operators/alias_with_name.
+    """
+
+    contract = "input: any -> output: input"
+    gradient = None  # type: ignore[assignment]  # Caffe2 registers none
+    inplace = ((0, 0),)
+    name: str = Arg("", doc="what the tensor means; not read")
+    is_backward: bool = Arg(False, doc="whether it belongs to a backward pass; not read")

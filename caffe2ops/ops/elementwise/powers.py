@@ -1,4 +1,4 @@
-"""Exponentials, powers and roots of one tensor, Erf and Logit."""
+"""Exponentials, logarithms, powers and roots of one tensor, Erf and Logit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import numpy as np
 
 from caffe2ops.operator import Arg
 from caffe2ops.ops.elementwise.rows import masked, unary
+
+
+def _log1p_gradient(input, doutput, out):
+    np.divide(doutput, input + 1, out=out)
 
 
 def _rsqrt(X, out):
@@ -85,6 +89,18 @@ unary(
     cpu=np.log,
     cuda="log(X)",
     gradient="Div(dY, X) -> dX",
+    flops=10,
+)
+unary(
+    "Log1p",
+    "The natural logarithm of 1 + input, exact near 0; NaN for input < -1. Caffe2: operators/log1p_op.",
+    ports=("input", "output"),
+    cpu=np.log1p,
+    cuda="log1p(input)",
+    gradient="Log1pGradient(input, doutput) -> dinput",
+    gradient_cpu=_log1p_gradient,
+    gradient_cuda="doutput / (input + T(1))",
+    inplace=(),
     flops=10,
 )
 unary(

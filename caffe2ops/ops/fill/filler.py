@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from caffe2ops.infer import UNKNOWN, TensorSpec
+from caffe2ops.infer import UNKNOWN, TensorSpec, Unknown
 from caffe2ops.operator import NO_GRADIENT, Arg, Array, Operator
 
 
@@ -56,6 +56,8 @@ class Filler(Operator):
         if not inputs:
             return TensorSpec(self.shape, self.fills)
         dims = inputs[0].shape
+        if self.input_as_shape and isinstance(dims[0], Unknown):
+            return TensorSpec(None, self.fills)
         if self.input_as_shape:
             dims = (UNKNOWN,) * dims[0]
         return TensorSpec((*dims, *self.extra_shape), self.fills)

@@ -31,7 +31,7 @@ class Generator:
 
     def __init__(self, seed: int | None = None) -> None:
         if seed is not None and not 0 <= seed < WORD:
-            raise ValueError(f"random_seed: {seed} is not within 0 .. {WORD - 1}")
+            raise ValueError(f"random_seed: {seed}, wants 0 to {WORD - 1}")
         self._words = np.random.RandomState(seed)
         self._spare: np.float32 | None = None
 
@@ -72,7 +72,9 @@ class Generator:
         """dtype[count] of distinct low <= value <= high, none of them in `avoid`: repeats are drawn again."""
         taken = np.zeros(0, dtype) if avoid is None else avoid
         if count > high - low + 1 - taken.size:
-            raise ValueError(f"{count} distinct values wanted, {high - low + 1} less {taken.size} to avoid are there")
+            raise ValueError(
+                f"shape: {count} distinct values wanted, there are {high - low + 1} less {taken.size} to avoid"
+            )
         if count == 0:
             return np.zeros(0, dtype)
         state, tries = self._words.get_state(), count

@@ -1,1 +1,1 @@
-"""Rows by index: Gather, the Scatter operators, TopK."""
+"""Rows by index or key: Gather, the Scatter operators, TopK, one-hot rows, partitions, vocabularies, hashes."""

@@ -46,6 +46,8 @@ class Indexed(Operator):
         axis = self._axis(data, indices.shape)
         outer, n = size(data[:axis]), data[axis]
         found = checked_indices(indices, n, wrap=True)
+        if not outer:
+            return np.empty((0, 0), np.int64)
         if outer == 1:
             return found.reshape(1, -1)
         found = found.astype(np.int64).reshape(outer, -1) if self.match_outer else found.astype(np.int64).reshape(1, -1)

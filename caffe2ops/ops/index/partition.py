@@ -1,4 +1,4 @@
-"""Tensors split by what a key leaves over, divided by the number of parts, and put together again."""
+"""Rows dealt out by key: by what it leaves over, divided by the number of parts, and put together again; KeySplit."""
 
 from __future__ import annotations
 
@@ -141,3 +141,31 @@ class GatherByKey(Operator):
                 raise ValueError(f"sharded_values {i}: shape is {show(x.shape)}, wants {show((len(at), *row))}")
             out[at] = x
         return out
+
+
+class KeySplit(Operator):
+    """Output k has the places of the keys that are k: int32, ascending.
+
+    Raises ValueError where there are not as many outputs as keys are allowed, and IndexError for a key that is not
+    0 to categorical_limit - 1. Caffe2: operators/key_split_ops.
+    """
+
+    contract = "keys: int64 -> *places: int32[?]"
+    docs = {"keys": "any shape, read row by row", "places": "one output for each key"}
+    categorical_limit: int = Arg(gt=0, doc="how many keys there are")
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.n_outputs != self.categorical_limit:
+            raise ValueError(f"categorical_limit: {self.categorical_limit}, there are {self.n_outputs} outputs")
+
+    def infer(self, keys: TensorSpec) -> tuple[TensorSpec, ...]:
+        return tuple(TensorSpec((UNKNOWN,), np.int32) for _ in range(self.n_outputs))
+
+    def run_cpu(self, keys: np.ndarray) -> tuple[np.ndarray, ...]:
+        keys = keys.reshape(-1)
+        if keys.size and (keys.min() < 0 or keys.max() >= self.categorical_limit):
+            raise IndexError(f"keys: are {keys.min()} to {keys.max()}, wants 0 to {self.categorical_limit - 1}")
+        places = np.argsort(keys, kind="stable").astype(np.int32)
+        ends = np.cumsum(np.bincount(keys, minlength=self.categorical_limit))
+        return tuple(part.copy() for part in np.split(places, ends[:-1]))

@@ -50,6 +50,16 @@ class SparseToDense(Operator):
             add_rows(as_matrix(out), rows, as_matrix(values))
         return out
 
+    def run_cuda(self, indices: Any, values: Any, like: Any = None) -> Any:
+        from caffe2ops.ops.segment import segment_ids_cuda
+
+        most = int(indices.max()) + 1 if indices.size else 0
+        count = most if like is None else self._count(like.shape)
+        if indices.size and (most > count or int(indices.min()) < 0):
+            checked_indices(indices.get(), max(count, 0), "indices", "output")
+        out = self.out(0, (count, *values.shape[1:]), values.dtype)
+        return segment_ids_cuda.add_rows(values, indices, out)
+
 
 class Masked(Operator):
     """Base: the ids in `mask`, each of which has its place in a row of the output."""

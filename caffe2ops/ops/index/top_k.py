@@ -73,6 +73,16 @@ class TopK(Operator):
             outputs.append(y)
         return outputs
 
+    def run_cuda(self, x: Any, k: Any = None) -> Any:
+        from caffe2ops.ops.index import top_k_cuda
+
+        count, axis = self._count(k), canonical_axis(self.axis, x.ndim)
+        shape = self._shape(x.shape, count)
+        outs = [(shape, x.dtype), (shape, np.int64), ((prod(shape),), np.int64)]
+        outputs = tuple(self.out(i, *out) for i, out in enumerate(outs))
+        top_k_cuda.top_k(x, count, axis, outputs)
+        return outputs[: self.n_outputs]
+
     @staticmethod
     def _flat(local: np.ndarray, n: int, inner: int) -> np.ndarray:
         row = np.arange(len(local))[:, None]
@@ -121,7 +131,8 @@ class TopKGradient(Operator):
     k: int = Arg(None, doc="as in TopK; follows from the shapes")
     axis: int = Arg(-1, doc="along which axis")
 
-    def run_cpu(self, dvalues: np.ndarray, indices: np.ndarray, x: np.ndarray) -> Any:
+    def _checked_axis(self, dvalues: Any, indices: Any, x: Any) -> int:
+        """The axis. Raises ValueError where shapes do not fit."""
         axis = canonical_axis(self.axis, x.ndim)
         rest = (*x.shape[:axis], *x.shape[axis + 1 :])
         if indices.shape != dvalues.shape or (*dvalues.shape[:axis], *dvalues.shape[axis + 1 :]) != rest:
@@ -129,12 +140,29 @@ class TopKGradient(Operator):
                 f"dValues: shape is {show(dvalues.shape)}, Indices: {show(indices.shape)}, "
                 f"want X's, {show(x.shape)}, but for axis {axis}"
             )
-        n = x.shape[axis]
+        return axis
+
+    @staticmethod
+    def _check_indices(indices: np.ndarray, n: int, axis: int) -> None:
         bad = np.flatnonzero((indices < -1) | (indices >= n))
         if bad.size:
             raise IndexError(
                 f"Indices: element {bad[0]} is {indices.flat[bad[0]]}, X has {n} elements along axis {axis}"
             )
+
+    def run_cuda(self, dvalues: Any, indices: Any, x: Any) -> Any:
+        from caffe2ops.ops.index import top_k_cuda
+
+        axis = self._checked_axis(dvalues, indices, x)
+        dx = self.out(0, x.shape, x.dtype)
+        if top_k_cuda.gradient(dvalues, indices, axis, dx):
+            self._check_indices(indices.get(), x.shape[axis], axis)
+        return dx
+
+    def run_cpu(self, dvalues: np.ndarray, indices: np.ndarray, x: np.ndarray) -> Any:
+        axis = self._checked_axis(dvalues, indices, x)
+        n = x.shape[axis]
+        self._check_indices(indices, n, axis)
         dx = self.out(0, x.shape, x.dtype)
         dx[...] = 0
         if n:

@@ -9,6 +9,7 @@ import numpy as np
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.shape.axes import known
+from caffe2ops.registry import array_module
 
 
 class Unique(Operator):
@@ -35,6 +36,8 @@ class Unique(Operator):
         remapping[...] = places
         return found, remapping
 
+    run_cuda = run_cpu
+
 
 class Bucketize(Operator):
     """How many boundaries lie below each element: 0 up to the first boundary, their number beyond the last; 0 for NaN.
@@ -56,6 +59,8 @@ class Bucketize(Operator):
         if not data.ndim:
             raise ValueError("data: has no dimensions, wants at least 1")
         out = self.out(0, data.shape, np.int32)
-        out[...] = np.searchsorted(boundaries, data)
+        out[...] = np.searchsorted(array_module(self.device).asarray(boundaries), data)
         out[np.isnan(data)] = 0
         return out
+
+    run_cuda = run_cpu

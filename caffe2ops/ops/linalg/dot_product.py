@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from caffe2ops.cuda import Elementwise
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Operator
 from caffe2ops.ops.shape.axes import wants_same
-
 
 _BACK = Elementwise(
     "dX = Y * dZ; dY = X * dZ;", "X Y dZ", "dX dY", dtypes=("float32", "float64"), name="dot_product_back"
@@ -25,7 +25,7 @@ class _Rows(Operator):
 
 def as_rows(x: np.ndarray) -> np.ndarray:
     """A tensor as a matrix of its rows along dim 0; a number is one row."""
-    return x.reshape(x.shape[0] if x.ndim else 1, -1) if x.size else np.empty((x.shape[0], 0), x.dtype)
+    return x.reshape(x.shape[0] if x.ndim else 1, prod(x.shape[1:]))
 
 
 def spread_rows(x: Any, y: Any, dz: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Operator
+from caffe2ops.ops.elementwise.broadcast import SUM
 from caffe2ops.ops.shape.axes import Shape, canonical_axis, differ, flat2d, known, show
 
 
@@ -137,7 +138,10 @@ class FCGradient(FullyConnected):
         x2, dy2 = x.reshape(m, k), dy.reshape(m, n)
         left, right = (x2, dy2) if self.transposed else (dy2, x2)
         np.matmul(left.T, right, out=dw.reshape(left.shape[1], right.shape[1]))
-        _add_rows(dy2, db)
+        if self.device == "cpu":
+            np.add.reduce(dy2, axis=0, out=db)
+        else:
+            SUM(dy2, db, axes=(0,))
         if self.n_outputs == 2:
             return dw, db
         dx = self.out(2, x.shape, x.dtype)
@@ -145,14 +149,6 @@ class FCGradient(FullyConnected):
         return dw, db, dx
 
     run_cuda = run_cpu
-
-
-def _add_rows(rows: Any, total: Any) -> None:
-    """The sum of all rows, on either device."""
-    if isinstance(rows, np.ndarray) and type(rows) is np.ndarray:
-        np.add.reduce(rows, axis=0, out=total)
-    else:
-        SUM(rows, total, axes=(0,))
 
 
 class FCTransposed(FC):

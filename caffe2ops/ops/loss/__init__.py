@@ -1,1 +1,1 @@
-"""Losses, the operators around them, and Accuracy."""
+"""Losses, the operators around them, rankings, decoders of sequences, and Accuracy."""

@@ -6,9 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.cuda import Elementwise, Reduction
 from caffe2ops.infer import Cost
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
-from caffe2ops.ops.loss.cross_entropy import checked_labels
+from caffe2ops.ops.loss.cross_entropy import checked_labels, wants_labels
+
+# Whether fewer than top_k classes of a row are ahead of its label.
+_FOUND = Elementwise(
+    "long long c = labels[i], ahead = 0; if (c < 0 || c >= classes) { atomicExch(bad, 1); c = 0; } "
+    "const T* row = x + i * classes; const T mine = classes ? row[c] : T(0); "
+    "for (long long j = 0; j < classes; ++j) ahead += row[j] > mine || (row[j] == mine && j < c); "
+    "found = ahead < top_k;",
+    outputs="found:float32", tables="x labels:int32", int_scalars="classes top_k", flags="bad",
+    dtypes=("float32", "float64"), name="label_found",
+)  # fmt: skip
+_SHARE = Reduction(combine="a + b", identity="A(0)", finish="a / A(n)", accumulator="float64", name="share_found")
 
 
 class Accuracy(Operator):
@@ -38,4 +50,16 @@ class Accuracy(Operator):
         rank[close] += np.count_nonzero(tied, axis=1)
         accuracy = self.out(0, (), np.float32)
         accuracy[...] = np.count_nonzero(rank < self.top_k) / n if n else np.nan
+        return accuracy
+
+    def run_cuda(self, predictions: Any, labels: Any) -> Any:
+        import cupy
+
+        n, d = predictions.shape
+        wants_labels(labels, n, "labels")
+        found, bad = cupy.empty(n, np.float32), cupy.zeros(1, np.int32)
+        _FOUND(out=found, x=predictions, labels=labels, classes=d, top_k=self.top_k, bad=bad)
+        _SHARE(found, accuracy := self.out(0, (), np.float32))
+        if int(bad[0]):
+            checked_labels(labels.get(), n, d, "labels")
         return accuracy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,14 @@ def as_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(n, -1) if x.size else x.reshape(n, int(np.prod(x.shape[1:])))
 
 
-def checked_labels(label: np.ndarray, n: int, classes: int, name: str = "label") -> np.ndarray:
-    """The labels as a vector of n. Raises ValueError for another number of them, IndexError for one out of range."""
+def wants_labels(label: Any, n: int, name: str = "label") -> None:
     if label.size != n:
         raise ValueError(f"{name}: has {label.size} elements (shape {show(label.shape)}), wants {n}, one a row")
+
+
+def checked_labels(label: np.ndarray, n: int, classes: int, name: str = "label") -> np.ndarray:
+    """The labels as a vector of n. Raises ValueError for another number of them, IndexError for one out of range."""
+    wants_labels(label, n, name)
     label = label.reshape(-1)
     bad = np.flatnonzero((label < 0) | (label >= classes))
     if bad.size:
@@ -34,6 +39,11 @@ def checked_labels(label: np.ndarray, n: int, classes: int, name: str = "label")
             f"{name}: element {bad[0]} is {label[bad[0]]}, wants 0 to {classes - 1}: there are {classes} classes"
         )
     return label
+
+
+def _refuse_labels(label: Any, n: int, classes: int) -> None:
+    """Has the check of the CPU name a label of the device that is none."""
+    checked_labels(label.get(), n, classes)
 
 
 def _check_label_shape(label: Shape) -> None:
@@ -65,6 +75,16 @@ class LabelCrossEntropy(Operator):
         np.log(y, out=y)
         return np.negative(y, out=y)
 
+    def run_cuda(self, x: Any, label: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda as cuda
+
+        _check_label_shape(label.shape)
+        rows = as_rows(x)
+        wants_labels(label, len(rows))
+        y = self.out(0, (len(rows),), x.dtype)
+        check = partial(_refuse_labels, label, *rows.shape)
+        return cuda.flagged(cuda.LABEL_LOSS, out=y, check=check, X=x, label=label, classes=rows.shape[1])
+
 
 class LabelCrossEntropyGradient(Operator):
     """The gradient of LabelCrossEntropy: -dY[i] / max(X[i, label[i]], 1e-20) at the label of each row, 0 elsewhere."""
@@ -83,6 +103,16 @@ class LabelCrossEntropyGradient(Operator):
         as_rows(dx)[each, label] = -dy / np.maximum(rows[each, label], SMALLEST)
         return dx
 
+    def run_cuda(self, x: Any, label: Any, dy: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda as cuda
+
+        _check_label_shape(label.shape)
+        rows = as_rows(x)
+        wants_labels(label, len(rows))
+        _check_dy(dy, len(rows))
+        dx, check = self.out(0, x.shape, x.dtype), partial(_refuse_labels, label, *rows.shape)
+        return cuda.flagged(cuda.LABEL_BACK, x, out=dx, check=check, dY=dy, label=label, classes=rows.shape[1])
+
 
 class CrossEntropy(Operator):
     """Y[i] = - sum over j of label[i, j] * log(max(X[i, j], 1e-20)), with labels that are probabilities.
@@ -100,13 +130,25 @@ class CrossEntropy(Operator):
 
     def run_cpu(self, x: np.ndarray, label: np.ndarray) -> Any:
         _check_alike(x.shape, label.shape)
-        bad = np.flatnonzero(~((label >= 0) & (label <= 1)))
-        if bad.size:
-            raise ValueError(f"label: element {bad[0]} is {label.flat[bad[0]]}, wants a probability, 0 to 1")
+        _wants_probabilities(label)
         rows = as_rows(x)
         logs = np.log(np.maximum(rows, SMALLEST))
         y = np.einsum("nd,nd->n", logs, label.reshape(rows.shape), out=self.out(0, (len(rows),), x.dtype))
         return np.negative(y, out=y)
+
+    def run_cuda(self, x: Any, label: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda as cuda
+
+        _check_alike(x.shape, label.shape)
+        rows = as_rows(x)
+        y = self.out(0, (len(rows),), x.dtype)
+        return cuda.cross_entropy(rows, label.reshape(rows.shape), y, lambda: _wants_probabilities(label.get()))
+
+
+def _wants_probabilities(label: np.ndarray) -> None:
+    bad = np.flatnonzero(~((label >= 0) & (label <= 1)))
+    if bad.size:
+        raise ValueError(f"label: element {bad[0]} is {label.flat[bad[0]]}, wants a probability, 0 to 1")
 
 
 class CrossEntropyGradient(Operator):
@@ -122,6 +164,16 @@ class CrossEntropyGradient(Operator):
         dx = self.out(0, x.shape, x.dtype)
         np.divide(label.reshape(rows.shape), np.maximum(rows, SMALLEST), out=dx.reshape(rows.shape))
         np.multiply(dx.reshape(rows.shape), -dy[:, None], out=dx.reshape(rows.shape))
+        return dx
+
+    def run_cuda(self, x: Any, label: Any, dy: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda as cuda
+
+        _check_alike(x.shape, label.shape)
+        rows = as_rows(x)
+        _check_dy(dy, len(rows))
+        dx = self.out(0, x.shape, x.dtype)
+        cuda.BACK(rows, label.reshape(rows.shape), dy[:, None], out=dx.reshape(rows.shape))
         return dx
 
 
@@ -152,6 +204,11 @@ class MakeTwoClass(Operator):
         y[..., 1] = x
         return y
 
+    def run_cuda(self, x: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda as cuda
+
+        return cuda.TWO_CLASSES(out=self.out(0, (*x.shape, 2), x.dtype), X=x)
+
 
 class MakeTwoClassGradient(Operator):
     """The gradient of MakeTwoClass: dX = dY[..., 1] - dY[..., 0]."""
@@ -161,3 +218,8 @@ class MakeTwoClassGradient(Operator):
 
     def run_cpu(self, dy: np.ndarray) -> Any:
         return np.subtract(dy[..., 1], dy[..., 0], out=self.out(0, dy.shape[:-1], dy.dtype))
+
+    def run_cuda(self, dy: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda as cuda
+
+        return cuda.TWO_CLASSES_BACK(out=self.out(0, dy.shape[:-1], dy.dtype), dY=dy)

@@ -12,7 +12,6 @@ from caffe2ops.operator import Operator
 from caffe2ops.ops.linalg.dot_product import as_rows, spread_rows
 from caffe2ops.ops.shape.axes import wants_same
 
-
 _FLOATS = ("float32", "float64")
 _HALF_SQUARE = Elementwise("(X - Y) * (X - Y) * T(0.5)", "X Y", "Z", dtypes=_FLOATS, name="half_squared_difference")
 _BACK = Elementwise("dX = (X - Y) * dZ; dY = -dX;", "X Y dZ", "dX dY", dtypes=_FLOATS, name="squared_l2_back")

@@ -14,26 +14,13 @@ import numpy as np
 from caffe2ops.defs import OperatorDef
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
+from caffe2ops.ops.data.message import message_of
 from caffe2ops.ops.index.rows import add_rows, offsets_of
 from caffe2ops.ops.loss.cross_entropy import SMALLEST
 from caffe2ops.ops.shape.axes import show, size
 
 if TYPE_CHECKING:
     from caffe2ops.gradient_rules import GradientMaker
-
-
-def parsed(kind: str, content: bytes, where: str) -> Any:
-    """The message of that kind in an argument. Raises ValueError for what is none."""
-    from google.protobuf.message import DecodeError
-
-    from caffe2ops.formats.messages import message_class  # imports protobuf
-
-    message: Any = message_class(kind)()
-    try:
-        message.ParseFromString(content)
-    except DecodeError as error:
-        raise ValueError(f"{where}: is no serialized {kind}: {error}") from None
-    return message
 
 
 class NodeLayers(Operator):
@@ -70,7 +57,9 @@ class PathLayers(NodeLayers):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        paths = {path.word_id: path for path in reversed(parsed("HierarchyProto", self.hierarchy, "hierarchy").paths)}
+        paths = {
+            path.word_id: path for path in reversed(message_of("HierarchyProto", self.hierarchy, "hierarchy").paths)
+        }
         nodes = [(n.index, n.length, n.target) for word in sorted(paths) for n in paths[word].path_nodes]
         self.words = np.array(sorted(paths), np.int64)
         self.lengths = np.array([len(paths[word].path_nodes) for word in sorted(paths)], np.int64)
@@ -197,7 +186,7 @@ class HSoftmaxSearch(NodeLayers):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.root = parsed("TreeProto", self.tree, "tree").root_node
+        self.root = message_of("TreeProto", self.tree, "tree").root_node
 
     def infer(self, x: TensorSpec, w: TensorSpec, b: TensorSpec) -> tuple[TensorSpec, ...]:
         shape = (x.shape[0] if x.ndim > 1 else 1, self.topN)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.operator import Arg, Operator
+from caffe2ops.ops.data.message import message_of
 from caffe2ops.ops.index.rows import checked_indices
-from caffe2ops.ops.loss.hierarchical import parsed
 
 
 class HuffmanTreeHierarchy(Operator):
@@ -25,7 +25,7 @@ class HuffmanTreeHierarchy(Operator):
     def run_cpu(self, labels: np.ndarray) -> Any:
         checked_indices(labels, self.num_classes, "Labels", "num_classes")
         children = _huffman(np.bincount(labels, minlength=self.num_classes).tolist())
-        tree = parsed("TreeProto", b"", "tree")
+        tree = message_of("TreeProto", b"", "tree")
         self._offset = 0
         self._grow(tree.root_node, len(children) - 1, children)
         return np.array([tree.SerializeToString()], object)

@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import Arg, Operator
+from caffe2ops.ops.activation.sigmoid import sigmoid
 from caffe2ops.ops.index.rows import offsets_of
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
 from caffe2ops.ops.shape.axes import known, show
@@ -100,7 +101,7 @@ class PairWiseLossGradient(PairWise):
         if x.size and dy.shape != (pairs.count,):
             raise ValueError(f"dY: shape is {show(dy.shape)}, wants [{pairs.count}], one a session")
         if x.size:
-            force = -sign * dy[pairs.session] * _sigmoid(-lead) / pairs.per_session()[pairs.session]
+            force = -sign * dy[pairs.session] * sigmoid(-lead) / pairs.per_session()[pairs.session]
             dx[...] = pairs.pull(force).reshape(x.shape)
         return dx
 
@@ -152,7 +153,7 @@ class LambdaRankNdcg(Operator):
         if self.use_ndcg_as_loss:
             total = best - np.bincount(pairs.session_of_item, gain * discount, pairs.count)
         loss[...] = np.where(rated, total / divisor, 0)
-        pull[...] = pairs.pull(-swap * sign * _sigmoid(-lead))
+        pull[...] = pairs.pull(-swap * sign * sigmoid(-lead))
         pull *= np.where(rated, 1 / divisor, 0)[pairs.session_of_item]
         return loss, pull
 
@@ -182,8 +183,3 @@ class LambdaRankNdcgGradient(Operator):
             raise ValueError(f"dloss: has {dloss.size} elements, wants {lengths.size}, one a session")
         lengths = checked_lengths(lengths.reshape(-1), y.size, "y")
         return np.multiply(pull, np.repeat(dloss.reshape(-1), lengths), out=self.out(0, y.shape, y.dtype))
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))

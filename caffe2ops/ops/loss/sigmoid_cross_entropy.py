@@ -65,14 +65,32 @@ class OfLogits(Operator):
         np.add.reduce(loss, axis=-1, out=y)
         return np.divide(y, max(logits.shape[-1], 1), out=y)
 
-    def _gradient(
-        self, dy: np.ndarray, logits: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
-    ) -> Any:
-        self._check(logits, targets, weights)
+    def _check_dy(self, dy: Any, logits: Any) -> None:
         if dy.shape != logits.shape[:-1]:
             raise ValueError(
                 f"dxentropy: shape is {dy.shape}, wants that of logits without the last dim, {logits.shape[:-1]}"
             )
+
+    def _mean_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda
+
+        self._check(*inputs)
+        y = self.out(0, inputs[0].shape[:-1], inputs[0].dtype)
+        return cross_entropy_cuda.logit_losses(self.form, inputs, y)
+
+    def _gradient_cuda(self, dy: Any, *inputs: Any) -> Any:
+        from caffe2ops.ops.loss import cross_entropy_cuda
+
+        self._check(*inputs)
+        self._check_dy(dy, inputs[0])
+        dx = self.out(0, inputs[0].shape, inputs[0].dtype)
+        return cross_entropy_cuda.logit_gradients(self.form, inputs, dy, dx)
+
+    def _gradient(
+        self, dy: np.ndarray, logits: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+    ) -> Any:
+        self._check(logits, targets, weights)
+        self._check_dy(dy, logits)
         dx = self.out(0, logits.shape, logits.dtype)
         np.multiply(FORMS[self.form][1](logits, targets), 1 if weights is None else weights, out=dx)
         return np.multiply(dx, (dy / logits.shape[-1])[..., None] if logits.ndim else dy, out=dx)
@@ -105,6 +123,9 @@ class SigmoidCrossEntropyWithLogits(Formed):
     def run_cpu(self, logits: np.ndarray, targets: np.ndarray) -> Any:
         return self._mean(logits, targets)
 
+    def run_cuda(self, logits: Any, targets: Any) -> Any:
+        return self._mean_cuda(logits, targets)
+
 
 class SigmoidCrossEntropyWithLogitsGradient(Formed):
     """The gradient of SigmoidCrossEntropyWithLogits by the logits."""
@@ -123,6 +144,9 @@ class SigmoidCrossEntropyWithLogitsGradient(Formed):
     def run_cpu(self, dy: np.ndarray, logits: np.ndarray, targets: np.ndarray) -> Any:
         return self._gradient(dy, logits, targets)
 
+    def run_cuda(self, dy: Any, logits: Any, targets: Any) -> Any:
+        return self._gradient_cuda(dy, logits, targets)
+
 
 class WeightedSigmoidCrossEntropyWithLogits(OfLogits):
     """SigmoidCrossEntropyWithLogits with a weight for each logit; divided by the number of logits, not by the sum of
@@ -138,6 +162,9 @@ class WeightedSigmoidCrossEntropyWithLogits(OfLogits):
     def run_cpu(self, logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
         return self._mean(logits, targets, weights)
 
+    def run_cuda(self, logits: Any, targets: Any, weights: Any) -> Any:
+        return self._mean_cuda(logits, targets, weights)
+
 
 class WeightedSigmoidCrossEntropyWithLogitsGradient(OfLogits):
     """The gradient of WeightedSigmoidCrossEntropyWithLogits by the logits."""
@@ -150,3 +177,6 @@ class WeightedSigmoidCrossEntropyWithLogitsGradient(OfLogits):
 
     def run_cpu(self, dy: np.ndarray, logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
         return self._gradient(dy, logits, targets, weights)
+
+    def run_cuda(self, dy: Any, logits: Any, targets: Any, weights: Any) -> Any:
+        return self._gradient_cuda(dy, logits, targets, weights)

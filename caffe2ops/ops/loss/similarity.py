@@ -59,6 +59,12 @@ class CosineSimilarity(OfRows):
         aa, bb, ab = _norms(as_rows(x), as_rows(y))
         return np.divide(ab, np.sqrt(aa * bb))[:, 0]
 
+    def run_cuda(self, x: Any, y: Any) -> Any:
+        from caffe2ops.ops.loss import similarity_cuda
+
+        wants_same("X", x.shape, "Y", y.shape)
+        return similarity_cuda.cosine(as_rows(x), as_rows(y), self.out(0, x.shape[:1] or (1,), x.dtype))
+
 
 class CosineSimilarityGradient(OfRowsGradient):
     """The gradients of CosineSimilarity: dX = dZ (Y / (|X| |Y|) - Z X / |X|^2), dY the other way round."""
@@ -74,6 +80,14 @@ class CosineSimilarityGradient(OfRowsGradient):
         dy[...] = (scale * (a - ab / bb * b)).reshape(y.shape)
         return dx, dy
 
+    def run_cuda(self, x: Any, y: Any, dz: Any) -> Any:
+        from caffe2ops.ops.loss import similarity_cuda
+
+        a, b, dz = self.rows(x, y, dz)
+        outs = self.out(0, x.shape, x.dtype), self.out(1, y.shape, y.dtype)
+        similarity_cuda.cosine_gradient(a, b, dz, *(out.reshape(a.shape) for out in outs))
+        return outs
+
 
 class L1Distance(OfRows):
     """Z[i] = the sum of |X[i] - Y[i]| over all other dims. Caffe2: operators/distance_op."""
@@ -85,6 +99,12 @@ class L1Distance(OfRows):
         wants_same("X", x.shape, "Y", y.shape)
         away = abs(as_rows(np.asarray(x - y)))
         return away.sum(axis=1, out=self.out(0, (len(away),), x.dtype))
+
+    def run_cuda(self, x: Any, y: Any) -> Any:
+        from caffe2ops.ops.loss import similarity_cuda
+
+        wants_same("X", x.shape, "Y", y.shape)
+        return similarity_cuda.l1(x, y, self.out(0, x.shape[:1] or (1,), x.dtype))
 
 
 class L1DistanceGradient(OfRowsGradient):
@@ -98,6 +118,14 @@ class L1DistanceGradient(OfRowsGradient):
         dx = self.out(0, x.shape, x.dtype)
         dx[...] = (dz * np.where(abs(away) > SMALLEST, np.sign(away), away * 0)).reshape(x.shape)
         return dx, np.negative(dx, out=self.out(1, y.shape, y.dtype))
+
+    def run_cuda(self, x: Any, y: Any, dz: Any) -> Any:
+        from caffe2ops.ops.loss import similarity_cuda
+
+        a, b, dz = self.rows(x, y, dz)
+        outs = self.out(0, x.shape, x.dtype), self.out(1, y.shape, y.dtype)
+        similarity_cuda.L1_BACK(a, b, dz, out=tuple(out.reshape(a.shape) for out in outs), smallest=SMALLEST)
+        return outs
 
 
 class Padded(Operator):
@@ -151,6 +179,12 @@ class DotProductWithPadding(Padded):
             "nd,nd->n", self.widened(a, width), self.widened(b, width), out=self.out(0, (len(a),), x.dtype)
         )
 
+    def run_cuda(self, x: Any, y: Any) -> Any:
+        from caffe2ops.ops.loss import similarity_cuda
+
+        a, b = self.pair(x, y)
+        return similarity_cuda.padded_product(self, a, b, self.out(0, (len(a),), x.dtype))
+
 
 class DotProductWithPaddingGradient(Padded):
     """The gradients of DotProductWithPadding: dX = dZ Y, cut or added up to the width of X, and dY likewise."""
@@ -160,8 +194,7 @@ class DotProductWithPaddingGradient(Padded):
 
     def run_cpu(self, x: np.ndarray, y: np.ndarray, dz: np.ndarray) -> Any:
         a, b = self.pair(x, y)
-        if len(dz) != len(a):
-            raise ValueError(f"dZ: has {len(dz)} elements, X has {len(a)} rows")
+        self._wants_rows(dz, a)
         width = max(a.shape[1], b.shape[1])
         found = []
         for i, (given, of, other) in enumerate(((x, a, b), (y, b, a))):
@@ -172,3 +205,18 @@ class DotProductWithPaddingGradient(Padded):
             out[...] = gradient[:, : of.shape[1]].reshape(given.shape)
             found.append(out)
         return found
+
+    @staticmethod
+    def _wants_rows(dz: Any, a: Any) -> None:
+        if len(dz) != len(a):
+            raise ValueError(f"dZ: has {len(dz)} elements, X has {len(a)} rows")
+
+    def run_cuda(self, x: Any, y: Any, dz: Any) -> Any:
+        from caffe2ops.ops.loss import similarity_cuda
+
+        a, b = self.pair(x, y)
+        self._wants_rows(dz, a)
+        outs = self.out(0, x.shape, x.dtype), self.out(1, y.shape, y.dtype)
+        for out, other in zip(outs, (b, a)):
+            similarity_cuda.padded_gradient(self, other, dz, out)
+        return outs

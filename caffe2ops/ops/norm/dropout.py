@@ -10,8 +10,9 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Step
-from caffe2ops.ops.conv.geometry import differ
 from caffe2ops.ops.fill.mt19937 import Generator, generator_of
+from caffe2ops.ops.shape.axes import differ
+from caffe2ops.registry import array_module
 from caffe2ops.settled import Settled
 
 
@@ -73,10 +74,12 @@ class Dropout(Dropping):
             if self._generator is None:
                 self._generator = generator_of(self)
             kept = self._generator.bernoulli(X.size, 1 - np.float32(self.ratio))
-            np.copyto(mask[0], kept.reshape(X.shape))
+            np.copyto(mask[0], array_module(self.device).asarray(kept.reshape(X.shape)))
             self.keep(X, mask[0], Y)
 
         return test if self.is_test else train
+
+    run_cuda = Settled.run_cpu
 
 
 class DropoutGrad(Dropping):
@@ -102,3 +105,5 @@ class DropoutGrad(Dropping):
         if not self.is_test:
             return partial(self.keep, dY, mask[0].reshape(dY.shape), outputs[0])
         return partial(np.copyto, outputs[0], dY)
+
+    run_cuda = Settled.run_cpu

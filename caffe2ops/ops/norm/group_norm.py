@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from caffe2ops.errors import GradientError
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Step
-from caffe2ops.ops.conv.geometry import Image, differ, grouped
+from caffe2ops.ops.conv.geometry import Image, grouped
 from caffe2ops.ops.norm.layer_norm import mean_of
+from caffe2ops.ops.shape.axes import differ
 
 GROUP = (2, 3)  # the axes of a group of images [N, group, channels of a group, positions]
 
@@ -98,6 +100,57 @@ class ByGroup(Image):
 
         return run
 
+    def forward_cuda(self, X: Any, gamma: Any, beta: Any) -> tuple[Any, ...]:
+        """Y, and mean and 1 / deviation of each group where they are outputs."""
+        from caffe2ops.ops.norm import moments_cuda as cuda
+
+        specs = self.infer(X, gamma, beta)
+        outputs = tuple(self.out(i, spec.shape, X.dtype) for i, spec in enumerate(specs[: self.n_outputs]))
+        count = self.groups(self.split("X", X.shape)[1])
+        x = self._grouped(X, count)
+        mean, variance = cuda.moments(x)
+        rstd = cuda.RSTD(variance, out=variance, epsilon=self.epsilon)
+        scale, shift = (self.by_channel(parameter, count) for parameter in (gamma, beta))
+        self._ungrouped(partial(cuda.apply, x, mean, rstd, scale, shift), outputs[0], count)
+        for output, value in zip(outputs[1:], (mean, rstd)):
+            output[...] = value.reshape(output.shape)
+        return outputs
+
+    def backward_cuda(self, dY: Any, X: Any, gamma: Any, mean: Any, rstd: Any) -> tuple[Any, ...]:
+        """Gradients of X, gamma and beta; moments that are None are computed anew."""
+        from caffe2ops.ops.norm import moments_cuda as cuda
+
+        outputs = tuple(self.out(i, a.shape, X.dtype) for i, a in enumerate((X, gamma, gamma)))
+        count = self.groups(self.split("X", X.shape)[1])
+        x, dy = self._grouped(X, count), self._grouped(dY, count)
+        mu, r = (None if moment is None else moment.reshape(len(X), count, 1, 1) for moment in (mean, rstd))
+        if mu is None or r is None:
+            computed, variance = cuda.moments(x)
+            mu = computed if mu is None else mu
+            r = cuda.RSTD(variance, out=variance, epsilon=self.epsilon) if r is None else r
+        scale, (dgamma, dbeta) = self.by_channel(gamma, count), outputs[1:]
+        back = partial(cuda.backward, dy, x, mu, r, scale, dgamma=dgamma, dbeta=dbeta)
+        self._ungrouped(lambda dx: back(dx=dx), outputs[0], count)
+        return outputs
+
+    def _grouped(self, images: Any, count: int) -> Any:
+        """Images as [N, group, channels of a group, positions], C-contiguous."""
+        import cupy
+
+        return cupy.ascontiguousarray(self.view(images, count))
+
+    def _ungrouped(self, write: Callable[[Any], Any], images: Any, count: int) -> None:
+        """Has the images written as `_grouped` gives them."""
+        import cupy
+
+        view = self.view(images, count)
+        if view.flags.c_contiguous:
+            write(view)
+        else:
+            whole = cupy.empty(view.shape, view.dtype)
+            write(whole)
+            view[...] = whole
+
     def cost(self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Cost:
         return Cost(9 * inputs[0].size, sum(s.nbytes for s in inputs), sum(s.nbytes for s in outputs))
 
@@ -146,6 +199,9 @@ class GroupNorm(Groups):
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         return self.forward(inputs, outputs)
 
+    def run_cuda(self, X: Any, gamma: Any, beta: Any) -> Any:
+        return self.forward_cuda(X, gamma, beta)
+
 
 class GroupNormGradient(Groups):
     """Gradient of GroupNorm, from its mean and std.
@@ -163,6 +219,10 @@ class GroupNormGradient(Groups):
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         dY, X, gamma, _, mean, std = inputs
         return self.backward(dY, X, gamma, mean, std, outputs)
+
+    def run_cuda(self, dY: Any, X: Any, gamma: Any, beta: Any, mean: Any, std: Any) -> Any:
+        self.infer(dY, X, gamma, beta, mean, std)
+        return self.backward_cuda(dY, X, gamma, mean, std)
 
 
 class Instances(ByGroup):
@@ -200,6 +260,9 @@ class InstanceNorm(Instances):
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         return self.forward(inputs, outputs)
 
+    def run_cuda(self, X: Any, gamma: Any, beta: Any) -> Any:
+        return self.forward_cuda(X, gamma, beta)
+
 
 class InstanceNormGradient(Instances):
     """Gradient of InstanceNorm; mean and inverse standard deviation are computed anew where they are not given.
@@ -219,3 +282,7 @@ class InstanceNormGradient(Instances):
         X, scale, _, dY, *moments = inputs
         mean, inv_stdev = (*moments, None, None)[:2]
         return self.backward(dY, X, scale, mean, inv_stdev, outputs)
+
+    def run_cuda(self, X: Any, scale: Any, bias: Any, dY: Any, mean: Any = None, inv_stdev: Any = None) -> Any:
+        self.infer(X, scale, bias, dY, *(moment for moment in (mean, inv_stdev) if moment is not None))
+        return self.backward_cuda(dY, X, scale, mean, inv_stdev)

@@ -100,6 +100,21 @@ class LayerNorm(OfRows):
             y += beta.reshape(-1)
         return output, mean, stddev
 
+    def run_cuda(self, X: Any, gamma: Any = None, beta: Any = None) -> Any:
+        from caffe2ops.ops.norm import moments_cuda as cuda
+
+        output, mean, stddev = (self.out(i, spec.shape, X.dtype) for i, spec in enumerate(self.infer(X, gamma, beta)))
+        rows = self._rows(X)
+        x, y, column = cuda.as_rows(X, rows), cuda.as_rows(output, rows), (rows[0], 1, 1, 1)
+        mu, variance = cuda.moments(x)
+        mean[...] = mu.reshape(mean.shape)
+        sigma = cuda.STDDEV(variance, out=stddev.reshape(column), epsilon=self.epsilon)
+        if not self.elementwise_affine:
+            gamma = beta = None
+        scale, shift = cuda.parameter(gamma, 1, X.dtype), cuda.parameter(beta, 0, X.dtype)
+        cuda.apply(x, mu, cuda.INVERSE(sigma, out=variance), scale, shift, y)
+        return output, mean, stddev
+
 
 class LayerNormGradient(OfRows):
     """Gradient of LayerNorm: with g = dY gamma, dX = (g - mean g - X' mean(g X')) / stddev, X' being X normalised.
@@ -132,6 +147,20 @@ class LayerNormGradient(OfRows):
         if gamma is None:
             return dX
         return dX, *parameter_gradients(self, 1, dy, xhat, gamma.shape)
+
+    def run_cuda(self, dY: Any, Y: Any, mean: Any, sigma: Any, X: Any, gamma: Any = None) -> Any:
+        import cupy
+
+        from caffe2ops.ops.norm import moments_cuda as cuda
+
+        self.infer(dY, Y, mean, sigma, X, gamma)
+        rows = self._rows(X)
+        column, dX = (rows[0], 1, 1, 1), self.out(0, X.shape, X.dtype)
+        rstd = cuda.INVERSE(sigma.reshape(column), out=cupy.empty(column, X.dtype))
+        dgamma, dbeta = (None if gamma is None else self.out(i, gamma.shape, X.dtype) for i in (1, 2))
+        dy, x, dx = (cuda.as_rows(a, rows) for a in (dY, X, dX))
+        cuda.backward(dy, x, mean.reshape(column), rstd, cuda.parameter(gamma, 1, X.dtype), dx, dgamma, dbeta)
+        return dX if gamma is None else (dX, dgamma, dbeta)
 
 
 class RMSNorm(OfRows):
@@ -166,6 +195,17 @@ class RMSNorm(OfRows):
         y += beta.reshape(-1)
         return output, rrms
 
+    def run_cuda(self, X: Any, gamma: Any, beta: Any) -> Any:
+        from caffe2ops.ops.norm import moments_cuda as cuda
+
+        output, rrms = (self.out(i, spec.shape, X.dtype) for i, spec in enumerate(self.infer(X, gamma, beta)))
+        rows = self._rows(X)
+        x, column, dtype = cuda.as_rows(X, rows), (rows[0], 1, 1, 1), X.dtype
+        scale = cuda.RSTD(cuda.mean_square(x), out=rrms.reshape(column), epsilon=self.eps)
+        parameters = cuda.parameter(gamma, 1, dtype), cuda.parameter(beta, 0, dtype)
+        cuda.apply(x, cuda.parameter(None, 0, dtype), scale, *parameters, cuda.as_rows(output, rows))
+        return output, rrms
+
 
 class RMSNormGradient(OfRows):
     """Gradient of RMSNorm: with g = dY gamma and X' = X rrms, dX = rrms (g - X' mean(g X')).
@@ -191,3 +231,14 @@ class RMSNormGradient(OfRows):
         g = dy * gamma.reshape(-1)
         dx[...] = (g - xhat * mean_of(g * xhat)) * scale
         return dX, *parameter_gradients(self, 1, dy, xhat, gamma.shape)
+
+    def run_cuda(self, dY: Any, X: Any, gamma: Any, rrms: Any) -> Any:
+        from caffe2ops.ops.norm import moments_cuda as cuda
+
+        self.infer(dY, X, gamma, rrms)
+        rows = self._rows(X)
+        dX, *outs = (self.out(i, a.shape, X.dtype) for i, a in enumerate((X, gamma, gamma)))
+        dy, x, dx = (cuda.as_rows(a, rows) for a in (dY, X, dX))
+        nothing, scale = cuda.parameter(None, 0, X.dtype), rrms.reshape(rows[0], 1, 1, 1)
+        cuda.backward(dy, x, nothing, scale, cuda.parameter(gamma, 1, X.dtype), dx, *outs, centred=False)
+        return dX, *outs

@@ -79,6 +79,16 @@ class LRN(LocalResponse):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        import cupy
+
+        from caffe2ops.ops.norm import lrn_cuda
+
+        self.split("X", X.shape)
+        Y = self.out(0, X.shape, X.dtype)
+        scale = self.out(1, X.shape, X.dtype) if self.n_outputs > 1 else cupy.empty(X.shape, X.dtype)
+        return (lrn_cuda.forward(self, X, Y, scale), scale)[: self.n_outputs]
+
 
 class LRNGradient(LocalResponse):
     """Gradient of LRN: dX = dY scale^-beta - 2 alpha beta / size * X * (sum of dY Y / scale around).
@@ -115,3 +125,9 @@ class LRNGradient(LocalResponse):
                 dx += scale
 
         return run
+
+    def run_cuda(self, X: Any, Y: Any, dY: Any) -> Any:
+        from caffe2ops.ops.norm import lrn_cuda
+
+        self.split("X", X.shape)
+        return lrn_cuda.backward(self, X, Y, dY, self.out(0, X.shape, X.dtype))

@@ -44,6 +44,12 @@ class Normalize(AlongAxis):
         self.infer(X)  # type: ignore[arg-type]
         return np.divide(X, self.norm(X), out=self.out(0, X.shape, X.dtype))
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.norm import normalize_cuda
+
+        axis = canonical_axis(self.axis, X.ndim)
+        return normalize_cuda.normalize(X, axis, 2, self.out(0, X.shape, X.dtype))
+
 
 class NormalizeGradient(AlongAxis):
     """Gradient of Normalize: dX = dY / norm - X * (sum of X dY along the axis) / norm^3.
@@ -60,6 +66,13 @@ class NormalizeGradient(AlongAxis):
         along = np.add.reduce(unit * dY, axis=self.axis, keepdims=True)
         return np.divide(dY - unit * along, norm, out=self.out(0, X.shape, X.dtype))
 
+    def run_cuda(self, X: Any, dY: Any) -> Any:
+        from caffe2ops.ops.norm import normalize_cuda
+
+        self.infer(X, dY)
+        axis = canonical_axis(self.axis, X.ndim)
+        return normalize_cuda.gradient(X, dY, axis, self.out(0, X.shape, X.dtype))
+
 
 class NormalizeL1(AlongAxis):
     """Divides by the sum of absolute values along an axis; where that is 0, so is the output.
@@ -74,6 +87,12 @@ class NormalizeL1(AlongAxis):
         self.infer(X)  # type: ignore[arg-type]
         norm = np.add.reduce(np.abs(X), axis=self.axis, keepdims=True)
         return np.divide(X, norm + (norm == 0), out=self.out(0, X.shape, X.dtype))
+
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.norm import normalize_cuda
+
+        axis = canonical_axis(self.axis, X.ndim)
+        return normalize_cuda.normalize(X, axis, 1, self.out(0, X.shape, X.dtype))
 
 
 class WholeNorm(Operator):
@@ -101,6 +120,11 @@ class LpNorm(WholeNorm):
         Z[0] = np.add.reduce((np.abs if self.p == 1 else np.square)(X), axis=None) / self.divisor(X)
         return Z
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.norm import normalize_cuda
+
+        return normalize_cuda.whole_norm(X, self.p, float(self.divisor(X)), self.out(0, (1,), X.dtype))
+
 
 class LpNormGradient(WholeNorm):
     """Gradient of LpNorm: the sign of X (p = 1) or 2 X (p = 2), times dZ.
@@ -111,7 +135,18 @@ class LpNormGradient(WholeNorm):
     contract = "X: float, dout: X -> dx: X"
 
     def run_cpu(self, X: np.ndarray, dout: np.ndarray) -> Any:
-        if dout.size != 1:
-            raise ValueError(f"dout: has {dout.size} elements, wants 1")
+        self._wants_one(dout)
         factor = dout.reshape(()) * X.dtype.type(self.p) / self.divisor(X)
         return np.multiply(np.sign(X) if self.p == 1 else X, factor, out=self.out(0, X.shape, X.dtype))
+
+    def run_cuda(self, X: Any, dout: Any) -> Any:
+        from caffe2ops.ops.norm import normalize_cuda
+
+        self._wants_one(dout)
+        dx = self.out(0, X.shape, X.dtype)
+        return normalize_cuda.whole_gradient(X, dout, self.p, float(self.divisor(X)), dx)
+
+    @staticmethod
+    def _wants_one(dout: Any) -> None:
+        if dout.size != 1:
+            raise ValueError(f"dout: has {dout.size} elements, wants 1")

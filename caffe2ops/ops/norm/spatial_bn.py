@@ -9,7 +9,8 @@ import numpy as np
 
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Step
-from caffe2ops.ops.conv.geometry import Image, differ
+from caffe2ops.ops.conv.geometry import Image
+from caffe2ops.ops.shape.axes import differ
 
 BLOCK = 65536  # elements worked on at a time
 
@@ -134,6 +135,17 @@ class SpatialBN(BatchNormalization):
 
         return test if self.is_test else train
 
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.norm import spatial_bn_cuda
+
+        X, scale, bias, mean, var, *sums = inputs
+        specs = self.infer(*inputs)
+        outputs = tuple(self.out(i, spec.shape, X.dtype) for i, spec in enumerate(specs[: self.n_outputs]))
+        if self.is_test:
+            return spatial_bn_cuda.test(self, X, scale, bias, mean, var, outputs[0])
+        spatial_bn_cuda.train(self, X, scale, bias, (mean, var), sums, outputs)
+        return outputs
+
     @staticmethod
     def _affine(blocks: list[Any], factor: np.ndarray, offset: np.ndarray) -> None:
         for at, (x, y) in blocks:
@@ -237,3 +249,11 @@ class SpatialBNGradient(BatchNormalization):
                 dx += gamma[at]
 
         return run
+
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.norm import spatial_bn_cuda
+
+        X, scale, dY, mean, saved, *sums = inputs
+        outputs = tuple(self.out(i, spec.shape, X.dtype) for i, spec in enumerate(self.infer(*inputs)))
+        spatial_bn_cuda.backward(self, X, scale, dY, mean, saved, sums if self._aggregated else (), outputs)
+        return outputs

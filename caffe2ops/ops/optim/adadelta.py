@@ -83,3 +83,14 @@ class SparseAdadelta(AdadeltaBase):
                 param[index], moment[index], delta[index], rows[at], rate
             )
         return param, moment, delta
+
+    def run_cuda(
+        self, param: Array, moment: Array, delta: Array, indices: Array, grad: Array, lr: Array
+    ) -> tuple[Array, ...]:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        states = {"p": param, "m": moment, "d": delta, "g": rows, "lr": one("lr", lr).reshape(1)}
+        decay = {"decay": float(F(self.decay)), "rest": float(F(1) - F(self.decay)), "epsilon": float(F(self.epsilon))}
+        cuda.ADADELTA(flat, cuda.width_of(param), **states, **decay)
+        return param, moment, delta

@@ -88,6 +88,14 @@ class SparseAdagrad(Optimizer):
             param[index] = old
         return param, moment
 
+    def run_cuda(self, param: Array, moment: Array, indices: Array, grad: Array, lr: Array) -> tuple[Array, Array]:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        numbers = {"epsilon": float(F(self.epsilon)), "weight_decay": float(F(self.weight_decay))}
+        cuda.ADAGRAD(flat, cuda.width_of(param), p=param, m=moment, g=rows, lr=one("lr", lr).reshape(1), **numbers)
+        return param, moment
+
 
 class RowWiseSparseAdagrad(Optimizer):
     """SparseAdagrad with one moment for each row: the mean of its squared gradients is added.
@@ -123,6 +131,21 @@ class RowWiseSparseAdagrad(Optimizer):
             g = rows[at] + self._decay(index, counter) * old if self.weight_decay else rows[at]
             moment[index] += (g * g).mean(axis=1)
             table[index] = old + rate / (np.sqrt(moment[index]) + F(self.epsilon))[:, None] * g
+        return param, moment
+
+    def run_cuda(
+        self, param: Array, moment: Array, indices: Array, grad: Array, lr: Array, counter: Array | None = None
+    ) -> tuple[Array, Array]:
+        import cupy
+
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        halflife = 0 if counter is None else self.counter_halflife
+        numbers = {"epsilon": float(F(self.epsilon)), "weight_decay": float(F(self.weight_decay)), "halflife": halflife}
+        counts = cupy.empty(0, np.float64) if counter is None else counter
+        tables = {"lr": one("lr", lr).reshape(1), "counter": counts}
+        cuda.ROW_WISE_ADAGRAD(flat, cuda.width_of(param), p=param, m=moment, g=rows, **tables, **numbers)
         return param, moment
 
     def _decay(self, index: np.ndarray, counter: np.ndarray | None) -> np.ndarray:

@@ -46,6 +46,29 @@ class AdamBase(Optimizer):
         step = c * m1 / root
         return lr * step, step
 
+    def sparse_cuda(
+        self,
+        kernel: Any,
+        c: np.float32,
+        param: Array,
+        moment_1: Array,
+        moment_2: Array,
+        indices: Array,
+        grad: Array,
+        lr: Array,
+        iteration: Array,
+        **more: Any,
+    ) -> tuple[Array, ...]:
+        """The step of a sparse gradient, by a kernel of sparse_cuda and with the bias correction `c`."""
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        out = self.out(3, grad.shape, grad.dtype)
+        states = {"p": param, "m1": moment_1, "m2": moment_2, "step": out, "g": rows}
+        numbers = {"lr": one("lr", lr).reshape(1), "c": float(c), **cuda.betas(self), **more}
+        kernel(flat, cuda.width_of(param), **states, **numbers)
+        return param, moment_1, moment_2, out
+
 
 def power(beta: float, t: int) -> np.float64:
     return np.float64(F(beta)) ** t
@@ -132,6 +155,15 @@ class SparseAdam(AdamBase):
                 steps[at] = step
         return param, moment_1, moment_2, out
 
+    def run_cuda(self, *inputs: Array) -> tuple[Array, ...]:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        rectify = self._rectification(inputs[-1])
+        c = self.correction(inputs[-1]) * rectify
+        if not rectify:
+            c = F(1 / (1 - power(self.beta1, step_of(inputs[-1]))))
+        return self.sparse_cuda(cuda.ADAM, c, *inputs, plain=not rectify)
+
     def _rectification(self, iteration: np.ndarray) -> np.float32:
         """The factor on Adam's step; 0 where the mean of the gradient is taken instead."""
         if not self.enableRAdam:
@@ -183,3 +215,8 @@ class RowWiseSparseAdam(AdamBase):
             if step is not None:
                 steps[at] = step
         return param, moment_1, moment_2, out
+
+    def run_cuda(self, *inputs: Array) -> tuple[Array, ...]:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        return self.sparse_cuda(cuda.ROW_WISE_ADAM, self.correction(inputs[-1]), *inputs)

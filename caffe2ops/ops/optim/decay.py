@@ -132,8 +132,7 @@ class RowWiseCounter(Optimizer):
     counter_halflife: int = Arg(-1, doc="number of steps after which an update counts half")
 
     def run_cpu(self, before: np.ndarray, counter: np.ndarray, indices: np.ndarray, iteration: np.ndarray) -> tuple:
-        if before.size != counter.size:
-            raise ValueError(f"update_counter: has {counter.size} elements, prev_iter has {before.size}")
+        self._wants_same(before, counter)
         flat = checked_indices(indices.reshape(-1), before.size, "indices", "prev_iter")
         now = one("iter", iteration)
         last, count = before.reshape(-1), counter.reshape(-1)
@@ -142,6 +141,23 @@ class RowWiseCounter(Optimizer):
                 steps = np.maximum(now - last[index], 0)
                 count[index] = 1 + count[index] * np.exp2(-steps / self.counter_halflife)
                 last[index] = np.maximum(last[index], now)
+        return before, counter
+
+    @staticmethod
+    def _wants_same(before: Array, counter: Array) -> None:
+        if before.size != counter.size:
+            raise ValueError(f"update_counter: has {counter.size} elements, prev_iter has {before.size}")
+
+    def run_cuda(self, before: Array, counter: Array, indices: Array, iteration: Array) -> tuple:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        self._wants_same(before, counter)
+        flat = indices.reshape(-1)
+        if flat.size and int((flat < 0).any() | (flat >= before.size).any()):
+            checked_indices(flat.get(), before.size, "indices", "prev_iter")
+        states = {"last": before, "count": counter}
+        if self.counter_halflife > 0:
+            cuda.COUNTER(flat, 1, **states, now=int(one("iter", iteration)), halflife=self.counter_halflife)
         return before, counter
 
 
@@ -201,4 +217,23 @@ class SmartDecaySparseAdam(Optimizer):
             m2 = moment_2[index] * (beta2**k).astype(param.dtype) + g * g * (F(1) - F(beta2))
             param[index] += rate * (m1 + old * missed) / (np.sqrt(m2) + F(self.epsilon))
             moment_1[index], moment_2[index], last_seen[index] = m1, m2, t
+        return param, moment_1, moment_2, last_seen
+
+    def run_cuda(
+        self,
+        param: Array,
+        moment_1: Array,
+        moment_2: Array,
+        last_seen: Array,
+        indices: Array,
+        grad: Array,
+        lr: Array,
+        iteration: Array,
+    ) -> tuple[Array, ...]:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        states = {"p": param, "m1": moment_1, "m2": moment_2, "seen": last_seen, "g": rows}
+        numbers = {"lr": one("lr", lr).reshape(1), "t": step_of(iteration), **cuda.betas(self)}
+        cuda.SMART_DECAY_ADAM(flat, cuda.width_of(param), **states, **numbers)
         return param, moment_1, moment_2, last_seen

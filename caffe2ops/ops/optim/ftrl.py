@@ -84,6 +84,19 @@ class SparseFtrl(FtrlBase):
             var[index], n_z[index] = self.step(var[index], n_z[index], rows[at], self.inverse(alpha))
         return var, n_z
 
+    def run_cuda(
+        self, var: Array, n_z: Array, indices: Array, grad: Array, alpha: Array | None = None
+    ) -> tuple[Array, ...]:
+        import cupy
+
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(var, indices, grad)
+        inverse = cupy.asarray(self.inverse(alpha), var.dtype).reshape(1)
+        numbers = {name: float(F(getattr(self, name))) for name in ("beta", "lambda1", "lambda2")}
+        cuda.FTRL(flat, cuda.width_of(var), p=var, nz=n_z, g=rows, inverse=inverse, **numbers)
+        return var, n_z
+
 
 class GFtrl(FtrlBase):
     """Ftrl whose lambda1 works on columns: one becomes 0 where the norm of its z' is at most lambda1 sqrt(rows), else

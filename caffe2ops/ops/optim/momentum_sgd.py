@@ -96,3 +96,13 @@ class SparseMomentumSGDUpdate(Momentum):
             steps[at], moment[index] = self.step(rows[at], moment[index], rate)
             param[index] -= steps[at]
         return out, moment, param
+
+    def run_cuda(self, grad: Array, moment: Array, lr: Array, param: Array, indices: Array) -> tuple[Array, ...]:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        out = self.out(0, grad.shape, grad.dtype)
+        states = {"p": param, "m": moment, "step": out, "g": rows, "lr": one("lr", lr).reshape(1)}
+        numbers = {"momentum": float(F(self.momentum)), "nesterov": self.nesterov}
+        cuda.MOMENTUM(flat, cuda.width_of(param), **states, **numbers)
+        return out, moment, param

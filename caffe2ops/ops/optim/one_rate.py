@@ -78,6 +78,16 @@ class SparseWngrad(Optimizer):
             seq_b += _squares(grad) / seq_b
         return param, seq_b
 
+    def run_cuda(self, param: Any, seq_b: Any, indices: Any, grad: Any, lr: Any) -> Any:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        rate = one("lr", lr).reshape(1) / (seq_b + F(self.epsilon))
+        cuda.ADD(flat, cuda.width_of(param), p=param, g=rows, rate=rate)
+        if flat.size:
+            seq_b += cuda.squares(grad) / seq_b
+        return param, seq_b
+
 
 class StormBase(Optimizer):
     """Base: rate and share of the new gradient."""
@@ -142,4 +152,13 @@ class SparseStorm(StormBase):
         for index, at in rounds(flat):
             moment[index] = rows[at] + keep * (moment[index] - rows[at])
             param[index] += rate * moment[index]
+        return param, moment, squares
+
+    def run_cuda(self, param: Array, moment: Array, squares: Array, grad: Array, indices: Array, lr: Array) -> Any:
+        from caffe2ops.ops.optim import sparse_cuda as cuda
+
+        flat, rows = sparse_rows(param, indices, grad)
+        squares += cuda.squares(grad)
+        rate, keep = self.rates(squares, lr)
+        cuda.STORM(flat, cuda.width_of(param), p=param, m=moment, g=rows, rate=rate, keep=keep)
         return param, moment, squares

@@ -11,8 +11,8 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Operator, Step
-from caffe2ops.ops.conv.geometry import differ
 from caffe2ops.ops.pool.pooling import Pooling, PoolingForward
+from caffe2ops.ops.shape.axes import differ
 
 LEAST = float(np.finfo(np.float32).min)  # only what is greater counts
 

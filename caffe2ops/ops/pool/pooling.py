@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from caffe2ops.infer import UNKNOWN, Cost, TensorSpec
-from caffe2ops.ops.conv.geometry import ConvPoolArgs, Window, differ
+from caffe2ops.ops.conv.geometry import ConvPoolArgs, Window
 from caffe2ops.ops.pool.separable import Separable
+from caffe2ops.ops.shape.axes import differ
 
 FORWARD_DOCS = {
     "X": "images [N, C, spatial...] (NCHW) or [N, spatial..., C] (NHWC)",

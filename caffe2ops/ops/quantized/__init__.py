@@ -1,1 +1,1 @@
-"""Matrices whose rows are quantised to 8, 4 or 2 bits, each with a scale and bias of its own."""
+"""Weights in few bits: matrices whose rows have a scale and bias of their own, code books, halves."""

@@ -139,7 +139,7 @@ class SafeDequeueBlobs(QueueOperator):
             if not hasattr(value, "dtype") or value.dtype != first.dtype or value.shape[1:] != first.shape[1:]:
                 raise ValueError(f"blob {i}: {_shown(value)} does not fit behind {_shown(first)}")
             if not value.ndim:
-                raise ValueError(f"blob {i}: has no dimensions, there is none to join {self.num_records} records along")
+                raise ValueError(f"blob {i}: is a scalar, wants rows to join those of {self.num_records} records")
         return (np if isinstance(first, np.ndarray) else array_module("cuda")).concatenate(column)
 
 

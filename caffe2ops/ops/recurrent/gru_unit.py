@@ -9,7 +9,8 @@ import numpy as np
 
 from caffe2ops.defs import OperatorDef
 from caffe2ops.infer import Cost
-from caffe2ops.ops.recurrent.unit import Unit, sigmoid
+from caffe2ops.ops.activation.sigmoid import sigmoid
+from caffe2ops.ops.recurrent.unit import Unit
 
 if TYPE_CHECKING:
     from caffe2ops.gradient_rules import GradientMaker

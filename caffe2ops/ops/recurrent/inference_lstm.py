@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import NO_GRADIENT, Arg, Operator
-from caffe2ops.ops.recurrent.unit import sigmoid
+from caffe2ops.ops.activation.sigmoid import sigmoid
 
 
 class InferenceLSTM(Operator):

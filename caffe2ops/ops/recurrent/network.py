@@ -46,6 +46,13 @@ class Recurrent(Operator):
     enable_rnn_executor: bool = Arg(False, doc="asks Caffe2 for threads; here steps run in order all the same")
     # fmt: on
 
+    _unrolled: Unrolled | None = None
+
+    @property
+    def inner_runs(self) -> int:
+        """How many operators of step nets the last run ran."""
+        return self._unrolled.operator_runs if self._unrolled else 0
+
     def net_of(self, name: str) -> NetDef:
         """The net in an argument. Raises ValueError for text that is none."""
         value = getattr(self, name)
@@ -99,7 +106,6 @@ class RecurrentNetwork(Recurrent):
         "output": "the first alias",
         "outputs": "further aliases; last the workspaces of the steps, for the gradient",
     }
-    _unrolled: Unrolled | None = None
 
     def infer(self, *inputs: TensorSpec) -> Any:
         steps = inputs[0].shape[0] if inputs[0].has_rank else None

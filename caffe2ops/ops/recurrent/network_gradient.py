@@ -9,7 +9,7 @@ import numpy as np
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.infer import TensorSpec
 from caffe2ops.ops.recurrent.network import Recurrent
-from caffe2ops.ops.recurrent.steps import Link, StepWorkspaces, Unrolled
+from caffe2ops.ops.recurrent.steps import Link, StepWorkspaces, Unrolled, workspaces_of
 from caffe2ops.workspace import Workspace
 
 
@@ -35,7 +35,6 @@ class RecurrentNetworkGradient(Recurrent):
         "inputs": "gradients of outputs_with_grads, then the inputs and the outputs of RecurrentNetwork",
         "outputs": "gradients of the first input, of the parameters and of the initial states",
     }
-    _unrolled: Unrolled | None = None
     _states: list[StateGradient]
     _frames: list[Workspace]  # below those of the steps, with the linked blobs of the backward step net
 
@@ -82,10 +81,8 @@ class RecurrentNetworkGradient(Recurrent):
 
     def run_cpu(self, *values: Any) -> Any:
         given = len(self.outputs_with_grads)
-        inputs, scratch = values[given:], values[-1] if values else None
+        inputs, scratch = values[given:], workspaces_of("last input", values[-1] if values else None)
         wanted = 1 + len(self.param) + len(self.initial_recurrent_state_ids)
-        if not isinstance(scratch, StepWorkspaces):
-            raise TypeError(f"inputs: the last is {type(scratch).__name__}, wants the last output of RecurrentNetwork")
         last = max((0, *self.param, *self.initial_recurrent_state_ids))
         if self.n_outputs != wanted or last >= len(inputs):
             raise ValueError(f"outputs: there are {self.n_outputs} for {len(inputs)} inputs, wants {wanted}")

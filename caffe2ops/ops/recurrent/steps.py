@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from caffe2ops.defs import NetDef
 from caffe2ops.net import BoundNet
+from caffe2ops.ops.data.opaque import held
 from caffe2ops.workspace import Blob, Workspace
 
 
@@ -36,6 +37,11 @@ class StepWorkspaces:
         return self.steps
 
 
+def workspaces_of(name: str, value: Any) -> StepWorkspaces:
+    """The workspaces that an input holds."""
+    return held(name, value, StepWorkspaces, "RecurrentNetwork")
+
+
 def rows(array: np.ndarray, start: int, count: int, what: str) -> np.ndarray:
     """A view of rows start to start + count. Raises ValueError, which `what` begins, where they are not all there."""
     if start < 0 or start + count > len(array):
@@ -43,7 +49,7 @@ def rows(array: np.ndarray, start: int, count: int, what: str) -> np.ndarray:
     return array[start : start + count]
 
 
-def add_rows(target: np.ndarray, source: np.ndarray, step: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
+def addition(target: np.ndarray, source: np.ndarray, step: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
     """Row step + offset of `target` and what is to be added to it: as many elements, step by step, of `source`."""
     row = rows(target, step + offset, 1, "offset: accumulation destination is out of bounds")
     begin = step * row.size
@@ -110,6 +116,11 @@ class Unrolled:
                 if blob.value is not view:
                     _land(blob, view)
 
+    @property
+    def operator_runs(self) -> int:
+        """How many operators the last run ran."""
+        return len(self._steps) * len(self.definition.op)
+
     def _prepare(
         self,
         count: int,
@@ -128,7 +139,7 @@ class Unrolled:
                 view = rows(array, t + link.offset, link.window, f"link {link.external} to {link.internal}, step {t}")
                 slots.append((workspace.local_blob(link.internal), view))
             last = {blob.name: (blob, view) for blob, view in slots if blob.name in self._written}
-            added = [add_rows(target, source, t, offset) for target, source, offset in additions]
+            added = [addition(target, source, t, offset) for target, source, offset in additions]
             self._steps.append(_Step(self._net(workspace), slots, list(last.values()), added))
 
     def _net(self, workspace: Workspace) -> BoundNet:

@@ -10,14 +10,6 @@ import numpy as np
 from caffe2ops.operator import Arg, Operator
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) in a new array."""
-    y = np.negative(x)
-    np.exp(y, out=y)
-    y += 1
-    return np.reciprocal(y, out=y)
-
-
 class Unit(Operator):
     """Base: one time step of a cell. After the gates come the lengths, unless `sequence_lengths` is 0, and the step."""
 

@@ -140,7 +140,7 @@ class UnfoldMax(Unfold):
         matrix[...] = np.where(hit if counted is None else hit & counted, row, 0)
         return dx
 
-    def run_cuda(self, dy: Any, x: Any, y: Any, lengths: Any = None) -> Any:  # type: ignore[override]
+    def run_cuda(self, dy: Any, x: Any, y: Any, lengths: Any = None) -> Any:
         from caffe2ops.ops.reduce import front_back_cuda
 
         self._dy(dy, x.shape)

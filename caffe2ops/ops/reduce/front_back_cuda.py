@@ -39,11 +39,19 @@ _COUNTED = {
         ("Max", "-T(1) / T(0)", "a > b || a != a ? a : b", "n ? a : T(0)", _FLOATS),
     )
 }
-_PLACE = "const long long o = i / (most * inner) * inner + i % inner, j = i / inner % most; "
-_LENGTH = "long long n = lengths[o]; if (n < 0 || n > most) { atomicExch(bad, 1); n = 0; } "
+_PLACE = "const long long o = i / (most * inner) * inner + i % inner; "
+_LENGTH = (
+    "const long long j = i / inner % most; long long n = lengths[o]; "
+    "if (n < 0 || n > most) { atomicExch(bad, 1); n = 0; } "
+)
 _BACK = {
     kind: Elementwise(
-        f"{_PLACE}dx = {value};", outputs="dx", tables="dy", int_scalars="most inner", dtypes=dtypes, name=f"{name}_back"
+        f"{_PLACE}dx = {value};",
+        outputs="dx",
+        tables="dy",
+        int_scalars="most inner",
+        dtypes=dtypes,
+        name=f"{name}_back",
     )
     for kind, value, dtypes, name in (
         ("Sum", "dy[o]", _NUMBERS, "front_back_sum"),

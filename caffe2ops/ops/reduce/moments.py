@@ -14,11 +14,8 @@ from caffe2ops.ops.conv.geometry import Image
 from caffe2ops.ops.reduce.axes import OverAxes
 from caffe2ops.ops.shape.axes import differ, show, size
 
-
 _FLOATS = ("float32", "float64")
-MEAN = Reduction(
-    combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=_FLOATS, name="mean_of_moments"
-)
+MEAN = Reduction(combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=_FLOATS, name="mean_of_moments")
 MEAN_SQUARE = Reduction(
     map="x * x", combine="a + b", identity="A(0)", finish="n ? a / A(n) : A(0)", dtypes=_FLOATS, name="mean_square"
 )

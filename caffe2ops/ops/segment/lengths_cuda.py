@@ -1,4 +1,4 @@
-"""Segments by their lengths on CUDA arrays: reductions of Lengths and SparseLengths, and what their gradients spread."""
+"""Segments by their lengths on CUDA arrays: the reductions of Lengths and SparseLengths, and their gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from caffe2ops.cuda import Elementwise, Reduction, SegmentFold
 from caffe2ops.ops.index.rows import checked_indices
 
 FLOATS = ("float32", "float64")
-SUM = SegmentFold(combine="a + b", identity="A(0)", name="segment_sum")
+SUM = SegmentFold(combine="a + b", identity="A(0)", dtypes=(*FLOATS, "float16", "int32", "int64"), name="segment_sum")
 FOLDS = {
     "Sum": SUM,
     "WeightedSum": SUM,
@@ -54,15 +54,23 @@ def width_of(rows: Any) -> int:
     return int(np.prod(rows.shape[1:], dtype=np.int64))
 
 
+def running_sums(lengths: Any) -> Any:
+    """Running sums with a leading 0, int64; a negative length counts as 0, so that segments never overlap."""
+    import cupy
+
+    offsets = cupy.zeros(lengths.size + 1, np.int64)
+    if lengths.size:
+        cupy.cumsum(cupy.maximum(lengths, 0), dtype=np.int64, out=offsets[1:])
+    return offsets
+
+
 def offsets_of(lengths: Any, count: int | None) -> tuple[Any, Any]:
     """Where segments begin, int64 [N + 1], never falling; and a flag int32 [1]: a negative length, or another sum than
     `count`. Nothing is read from the device.
     """
     import cupy
 
-    offsets = cupy.zeros(lengths.size + 1, np.int64)
-    if lengths.size:
-        cupy.cumsum(cupy.maximum(lengths, 0), dtype=np.int64, out=offsets[1:])
+    offsets = running_sums(lengths)
     wrong = (lengths < 0).any()
     if count is not None:
         wrong = cupy.logical_or(wrong, offsets[-1] != count)
@@ -102,7 +110,7 @@ def lengths_reduce(
 
 
 def segment_ids(lengths: Any, count: int | None, check: Callable[..., Any]) -> tuple[Any, Any]:
-    """The segment of each element, int64 [sum of lengths], and the offsets; one number is read from the device first."""
+    """The segment of each element, int64 [sum of lengths], and the offsets. Reads two numbers of the device first."""
     import cupy
 
     offsets, bad = offsets_of(lengths, count)

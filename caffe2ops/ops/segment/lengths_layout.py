@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.index.rows import checked_indices, offsets_of
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
+
+CHECK = partial(checked_lengths, total=None)
 
 
 class LengthsToSegmentIds(Operator):
@@ -28,6 +31,11 @@ class LengthsToSegmentIds(Operator):
     def run_cpu(self, lengths: np.ndarray) -> Any:
         return np.repeat(np.arange(len(lengths), dtype=np.int32), checked_lengths(lengths, None))
 
+    def run_cuda(self, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_cuda
+
+        return lengths_cuda.segment_ids(lengths, None, CHECK)[0].astype(np.int32)
+
 
 class LengthsToRanges(Operator):
     """Offset and length of each segment. Caffe2: operators/utility_ops."""
@@ -38,6 +46,14 @@ class LengthsToRanges(Operator):
     def run_cpu(self, lengths: np.ndarray) -> Any:
         ranges = self.out(0, (len(lengths), 2), np.int32)
         ranges[:, 0] = offsets_of(checked_lengths(lengths, None))[:-1]
+        ranges[:, 1] = lengths
+        return ranges
+
+    def run_cuda(self, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_layout_cuda
+
+        ranges = self.out(0, (len(lengths), 2), np.int32)
+        ranges[:, 0] = lengths_layout_cuda.offsets(lengths, CHECK)[:-1]
         ranges[:, 1] = lengths
         return ranges
 
@@ -54,6 +70,12 @@ class LengthsToOffsets(Operator):
 
     def run_cpu(self, lengths: np.ndarray) -> Any:
         offsets = offsets_of(checked_lengths(lengths, None), np.int32)
+        return offsets if self.include_last_offset else offsets[:-1]
+
+    def run_cuda(self, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_layout_cuda
+
+        offsets = lengths_layout_cuda.offsets(lengths, CHECK).astype(np.int32)
         return offsets if self.include_last_offset else offsets[:-1]
 
 
@@ -73,6 +95,11 @@ class LengthsToWeights(Operator):
     def run_cpu(self, lengths: np.ndarray) -> Any:
         checked_lengths(lengths, None)
         return np.repeat((np.maximum(lengths, 1).astype(np.float64) ** -self.power).astype(np.float32), lengths)
+
+    def run_cuda(self, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_layout_cuda
+
+        return lengths_layout_cuda.weights(lengths, self.power, CHECK)
 
 
 class LengthsToShape(Operator):
@@ -109,6 +136,12 @@ class OfSegmentIds(Operator):
             count = data.shape[0]
         return np.bincount(ids, minlength=count).astype(np.int32)
 
+    def _starts_cuda(self, ids: Any, data: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_layout_cuda
+
+        count = None if data is None else data.shape[0]
+        return lengths_layout_cuda.starts_of_ids(ids, count, lambda host: self._lengths(host, data))
+
     @staticmethod
     def _count(data: TensorSpec | None) -> Any:
         return UNKNOWN if data is None or not data.has_rank else data.shape[0]
@@ -130,6 +163,10 @@ class SegmentIdsToLengths(OfSegmentIds):
 
     def run_cpu(self, ids: np.ndarray, data: Any = None) -> Any:
         return self._lengths(ids, data)
+
+    def run_cuda(self, ids: Any, data: Any = None) -> Any:
+        starts = self._starts_cuda(ids, data)
+        return (starts[1:] - starts[:-1]).astype(np.int32)
 
 
 class SegmentIdsToRanges(OfSegmentIds):
@@ -155,6 +192,13 @@ class SegmentIdsToRanges(OfSegmentIds):
         ranges[:, 0] = offsets_of(lengths)[:-1]
         ranges[:, 1] = lengths
         ranges[int(ids[-1]) + 1 if ids.size else 0 :, 0] = 0
+        return ranges
+
+    def run_cuda(self, ids: Any, data: Any = None) -> Any:
+        starts = self._starts_cuda(ids, data)
+        ranges = self.out(0, (starts.size - 1, 2), np.int32)
+        ranges[:, 0] = starts[:-1] * (starts[:-1] < ids.size)  # behind the last id all is 0
+        ranges[:, 1] = starts[1:] - starts[:-1]
         return ranges
 
 
@@ -206,3 +250,9 @@ class LengthsGather(Operator):
         taken = lengths[wanted]
         rows = np.arange(taken.sum(dtype=np.int64)) + np.repeat(starts[wanted] - offsets_of(taken)[:-1], taken)
         return items[rows]
+
+    def run_cuda(self, items: Any, lengths: Any, indices: Any) -> Any:
+        from caffe2ops.ops.segment import lengths_layout_cuda
+
+        count = len(items)
+        return lengths_layout_cuda.gather(items, lengths, indices, lambda host: checked_lengths(host, count, "ITEMS"))

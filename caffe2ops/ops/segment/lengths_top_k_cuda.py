@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caffe2ops.cuda import Module, Source, multiprocessors, record
+from caffe2ops.ops.segment.lengths_cuda import running_sums
 from caffe2ops.ops.segment.lengths_top_k import segment_starts
 from caffe2ops.ops.segment.top_k_scatter import lengths_top_k_gradient as scatter_on_cpu
 
@@ -42,15 +43,9 @@ def lengths_top_k(x: Any, lengths: Any, k: int) -> tuple[Any, Any]:
 
 
 def _offsets(lengths: Any) -> Any:
-    """Running sums with a leading 0; a negative length counts as 0, so that segments never overlap."""
-    import cupy
-
     if lengths.dtype != np.int32:
         raise TypeError(f"LENGTHS: dtype is {lengths.dtype}, wants int32")
-    offsets = cupy.zeros(lengths.size + 1, np.int64)
-    if lengths.size:
-        cupy.cumsum(cupy.maximum(lengths, 0), dtype=np.int64, out=offsets[1:])
-    return offsets
+    return running_sums(lengths)
 
 
 def top_k_of_segments(x: Any, segments: Segments, k: int) -> tuple[Any, Any]:

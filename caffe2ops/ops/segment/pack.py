@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,8 +34,8 @@ def put_rows(packed: np.ndarray, slots: np.ndarray, rows: np.ndarray) -> None:
 class PackSegments(Operator):
     """Each segment as a row of its own, filled up with 0 (or -inf) to the longest, or to `max_length`, where it is cut.
 
-    Raises ValueError where lengths don't add up or are negative, and for `return_presence_mask` without a second output. The gradient has no rows for those that were cut off. Caffe2:
-    operators/pack_segments.
+    Raises ValueError where lengths don't add up or are negative, and for `return_presence_mask` without a second
+    output. The gradient has no rows for those that were cut off. Caffe2: operators/pack_segments.
     """
 
     contract = "lengths: integer[N], tensor: number|string[K, ...] -> packed_tensor: tensor[?], presence_mask?: bool[?]"
@@ -53,6 +55,9 @@ class PackSegments(Operator):
         return TensorSpec((*front, *tensor.shape[1:]), tensor.dtype), TensorSpec(front, np.bool_)
 
     def run_cpu(self, lengths: np.ndarray, tensor: np.ndarray) -> Any:
+        return self._pack(lengths, tensor, self.out)
+
+    def _pack(self, lengths: np.ndarray, tensor: np.ndarray, buffer: Callable[..., Any]) -> Any:
         if self.return_presence_mask and self.n_outputs == 1:
             raise ValueError("return_presence_mask = 1, but outputs: 1")
         checked_lengths(lengths, len(tensor), "tensor")
@@ -61,13 +66,29 @@ class PackSegments(Operator):
         slots = slots_of(fit, longest)
         if len(slots) < len(tensor):  # some segments are cut
             tensor = tensor[slots_of(fit, 0) + np.repeat(offsets_of(lengths)[:-1], fit)]
-        packed = self.out(0, (len(lengths), longest, *tensor.shape[1:]), tensor.dtype)
+        packed = buffer(0, (len(lengths), longest, *tensor.shape[1:]), tensor.dtype)
         packed[...] = self._filling(tensor.dtype)
         put_rows(packed.reshape(len(lengths) * longest, *tensor.shape[1:]), slots, tensor)
         if self.n_outputs == 1:
             return packed
-        present = self.out(1, (len(lengths), longest), np.bool_)
+        present = buffer(1, (len(lengths), longest), np.bool_)
         return packed, np.less(np.arange(longest), lengths[:, None], out=present)
+
+    def run_cuda(self, lengths: Any, tensor: Any) -> Any:
+        from caffe2ops.ops.segment import pack_cuda
+
+        if tensor.dtype.hasobject:  # strings stay on the CPU
+            return self._pack(lengths.get(), tensor, lambda i, shape, dtype: np.empty(shape, dtype))
+        if self.return_presence_mask and self.n_outputs == 1:
+            raise ValueError("return_presence_mask = 1, but outputs: 1")
+        longest = self.max_length if self.max_length >= 0 else int(lengths.max()) if lengths.size else 0
+        packed = self.out(0, (len(lengths), max(longest, 0), *tensor.shape[1:]), tensor.dtype)
+        count, filling = len(tensor), float(self._filling(tensor.dtype))
+        check = partial(checked_lengths, total=count, of="tensor")
+        pack_cuda.pack(tensor, lengths, max(longest, 0), filling, packed, check)
+        if self.n_outputs == 1:
+            return packed
+        return packed, pack_cuda.present(lengths, longest, self.out(1, (len(lengths), longest), np.bool_))
 
     def _filling(self, dtype: np.dtype) -> Any:
         if dtype.hasobject:
@@ -95,13 +116,31 @@ class UnpackSegments(Operator):
         if self.max_length >= 0 and differ(self.max_length, shape[1]):
             raise ValueError(f"max_length = {self.max_length}, tensor has {shape[1]} rows in a segment")
 
+    @staticmethod
+    def _check_lengths(lengths: np.ndarray, most: int) -> None:
+        if lengths.size and lengths.max() > most:
+            raise ValueError(f"lengths: has {lengths.max()}, tensor has {most} rows in a segment")
+
+    def run_cuda(self, lengths: Any, tensor: Any) -> Any:
+        from caffe2ops.ops.segment import pack_cuda
+
+        self._check(tensor.shape)
+        most = tensor.shape[1]
+        fit = lengths.clip(None, most)
+        if self.max_length < 0 and int((fit != lengths).any()):
+            self._check_lengths(lengths.get(), most)
+        tail = tensor.shape[2:]
+        return pack_cuda.unpack(
+            tensor, fit, lambda count: self.out(0, (count, *tail), tensor.dtype), partial(checked_lengths, total=None)
+        )
+
     def run_cpu(self, lengths: np.ndarray, tensor: np.ndarray) -> Any:
         self._check(tensor.shape)
         lengths, most = checked_lengths(lengths, None), tensor.shape[1]
         if self.max_length >= 0:
             lengths = np.minimum(lengths, lengths.dtype.type(most))
-        elif lengths.size and lengths.max() > most:
-            raise ValueError(f"lengths: has {lengths.max()}, tensor has {most} rows in a segment")
+        else:
+            self._check_lengths(lengths, most)
         slots = slots_of(lengths, most)
         out = self.out(0, (len(slots), *tensor.shape[2:]), tensor.dtype)
         rows = tensor.reshape(len(lengths) * most, *tensor.shape[2:])
@@ -119,10 +158,20 @@ class ReversePackedSegs(Operator):
     docs = {"data": "steps, segments, elements", "lengths": "of the segments", "reversed_data": "like data"}
     gradient = "ReversePackedSegs(dreversed_data, lengths) -> ddata"
 
-    def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
-        steps, segments, _ = data.shape
+    @staticmethod
+    def _check(lengths: np.ndarray, steps: int) -> None:
         if lengths.size and (lengths.min() < 0 or lengths.max() > steps):
             raise ValueError(f"lengths: are {lengths.min()} to {lengths.max()}, wants 0 to {steps}")
+
+    def run_cuda(self, data: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import pack_cuda
+
+        out = self.out(0, data.shape, data.dtype)
+        return pack_cuda.reverse(data, lengths, out, partial(self._check, steps=len(data)))
+
+    def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
+        steps, segments, _ = data.shape
+        self._check(lengths, steps)
         step = np.arange(steps)[:, None]
         out = self.out(0, data.shape, data.dtype)
         out[...] = data[np.where(step < lengths, lengths - 1 - step, step), np.arange(segments)]
@@ -145,10 +194,22 @@ class LengthsPad(Operator):
     def infer(self, data: TensorSpec, lengths: TensorSpec) -> TensorSpec:
         return TensorSpec((lengths.shape[0] * self.target_length, *data.shape[1:]), data.dtype)
 
-    def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
-        checked_lengths(lengths, len(data))
+    def _check(self, lengths: np.ndarray, total: int) -> None:
+        checked_lengths(lengths, total)
         if lengths.size and lengths.max() > self.target_length:
             raise ValueError(f"LENGTHS: has {lengths.max()}, target_length = {self.target_length}")
+
+    def run_cuda(self, data: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import pack_cuda
+
+        if int((lengths > self.target_length).any()):
+            self._check(lengths.get(), len(data))
+        out = self.out(0, (len(lengths) * self.target_length, *data.shape[1:]), data.dtype)
+        filling = float(data.dtype.type(self.padding_value))
+        return pack_cuda.pack(data, lengths, self.target_length, filling, out, partial(self._check, total=len(data)))
+
+    def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
+        self._check(lengths, len(data))
         out = self.out(0, (len(lengths) * self.target_length, *data.shape[1:]), data.dtype)
         out[...] = data.dtype.type(self.padding_value)
         put_rows(out, slots_of(lengths, self.target_length), data)

@@ -13,9 +13,7 @@ from caffe2ops.ops.segment.lengths_cuda import FLOATS, FOLDS, SUM, spread, width
 
 Segmenter = Callable[[np.ndarray, int | None], np.ndarray]
 
-MAX = SegmentFold(
-    combine="a > b || a != a ? a : b", identity="-A(1) / A(0)", dtypes=FLOATS, name="greatest_of_segment"
-)
+MAX = SegmentFold(combine="a > b || a != a ? a : b", identity="-A(1) / A(0)", dtypes=FLOATS, name="greatest_of_segment")
 _SHIFTED = Elementwise(
     "const T m = greatest[ids[i / width] * width + i % width]; e = exp(x - (m < T(lowest) ? T(lowest) : m));",
     "x", "e", tables="greatest ids:int64", int_scalars="width", scalars="lowest", dtypes=FLOATS, name="shifted_exp",

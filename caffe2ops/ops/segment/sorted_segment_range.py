@@ -117,8 +117,7 @@ def _range(kind: str, what: str, fold: Callable[..., Any], slope: Callable[..., 
         f"The gradient of {name}.",
         RangeSpread,
         2,
-        contract="DATA: float[K, ...], OUTPUT: DATA, dOUTPUT: DATA, SEGMENT_IDS: int32[K] "
-        "-> dDATA: DATA[K, ...]",
+        contract="DATA: float[K, ...], OUTPUT: DATA, dOUTPUT: DATA, SEGMENT_IDS: int32[K] -> dDATA: DATA[K, ...]",
         docs={
             "DATA": "the input",
             "OUTPUT": "the output",

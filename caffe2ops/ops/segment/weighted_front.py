@@ -57,8 +57,10 @@ class ReduceFrontWeightedSum(OfWeightedRows):
 
     def run_cpu(self, DATA: np.ndarray, SCALARS: np.ndarray) -> Any:
         out = self.out(0, self.rest(DATA.shape, SCALARS), DATA.dtype)
-        np.matmul(SCALARS.reshape(-1), DATA.reshape(SCALARS.size, out.size), out=out.reshape(-1))
+        np.matmul(SCALARS.reshape(1, -1), DATA.reshape(SCALARS.size, out.size), out=out.reshape(1, -1))
         return out
+
+    run_cuda = run_cpu
 
 
 class ReduceFrontWeightedSumGradient(OfWeightedRows):
@@ -76,5 +78,7 @@ class ReduceFrontWeightedSumGradient(OfWeightedRows):
         if min(shape, default=0) < 0 or self.rest(shape, SCALARS) != dOUTPUT.shape:
             raise ValueError(f"dOUTPUT: shape is {show(dOUTPUT.shape)}, dims = {show(shape)} want another")
         out = self.out(0, shape, dOUTPUT.dtype)
-        np.multiply.outer(SCALARS, dOUTPUT, out=out)
+        np.multiply(SCALARS.reshape(SCALARS.shape + (1,) * dOUTPUT.ndim), dOUTPUT, out=out)
         return out
+
+    run_cuda = run_cpu

@@ -9,8 +9,8 @@ import numpy as np
 from caffe2ops.defs import OperatorDef
 from caffe2ops.infer import UNKNOWN, Cost, TensorSpec
 from caffe2ops.operator import Arg, Array, Operator
-from caffe2ops.registry import array_module
 from caffe2ops.ops.shape.axes import ORDER_AXIS, Shape, canonical_axis, differ, known, show
+from caffe2ops.registry import array_module
 
 if TYPE_CHECKING:
     from caffe2ops.gradient_rules import GradientMaker

@@ -1,1 +1,1 @@
-"""Statistics: histograms, quantiles, meters, samples and counters."""
+"""Statistics: histograms, quantiles, meters, samples, counters and timers."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
-from caffe2ops.ops.data.atomic import held_mutex
 from caffe2ops.ops.data.opaque import held
 from caffe2ops.ops.fill.mt19937 import WORD, Generator, generator_of
 from caffe2ops.ops.index.map import Map
@@ -35,6 +34,7 @@ class ReservoirSampling(Operator):
     )
     arity = ((4, 2), (7, 4))
     inplace = inplace_enforced = ((0, 0), (1, 1), (5, 2), (6, 3))
+    mutex = "MUTEX"
     docs = {
         "RESERVOIR": "the rows collected, empty at first",
         "NUM_VISITED": "how many rows have been looked at, one element",
@@ -65,20 +65,14 @@ class ReservoirSampling(Operator):
         mutex: Any,
         ids: np.ndarray | None = None,
         places: Any = None,
-        objects: np.ndarray | None = None,
+        objects: Any = None,
     ) -> Any:
         if ids is not None and (kinds := held("OBJECT_TO_POS_MAP_IN", places, Map, "CreateMap").dtypes) != KINDS:
             raise TypeError(f"OBJECT_TO_POS_MAP_IN: maps {kinds[0]} to {kinds[1]}, wants int64 to int32")
         if not data.ndim:
-            raise ValueError("DATA: has no dimensions, wants rows")
+            raise ValueError("DATA: is a scalar, wants rows")
         if visited.size != 1:
             raise ValueError(f"NUM_VISITED: has {visited.size} elements, wants 1")
-        with held_mutex("MUTEX", mutex):
-            return self._collect(reservoir, visited, data, ids, places, objects)
-
-    def _collect(
-        self, reservoir: np.ndarray, visited: np.ndarray, data: np.ndarray, ids: Any, places: Any, objects: Any
-    ) -> Any:
         if not reservoir.size or reservoir.flat[0] is None:
             reservoir, objects = data[:0], np.zeros(0, np.int64)
             visited[...] = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from caffe2ops.port.from_onnx.imported import Imported
 from caffe2ops.port.from_onnx.importer import from_onnx
-from caffe2ops.port.from_onnx.node import RefusedNode
+from caffe2ops.port.from_onnx.node import NodeError
 from caffe2ops.port.from_onnx.proof import prove
 
-__all__ = ["Imported", "RefusedNode", "from_onnx", "prove"]
+__all__ = ["Imported", "NodeError", "from_onnx", "prove"]

@@ -10,7 +10,8 @@ from typing import Any
 
 from caffe2ops import formats
 from caffe2ops.defs import NetDef
-from caffe2ops.port.from_onnx.builder import Builder, parameter
+from caffe2ops.port.from_onnx.builder import Builder
+from caffe2ops.port.from_onnx.parameters import parameter
 from caffe2ops.port.onnx.values import Value
 from caffe2ops.workspace import Workspace
 
@@ -19,8 +20,8 @@ from caffe2ops.workspace import Workspace
 class Imported:
     """An imported model. `init` makes the parameters, `net` computes; `save` writes both.
 
-    `model` is the ModelProto; `given` and `outputs` map the names of its inputs and outputs to the Values that stand for
-    them, whose `name` is the blob's.
+    `model` is the ModelProto; `given` and `outputs` map the names of its inputs and outputs to the Values that stand
+    for them, whose `name` is the blob's.
     """
 
     model: Any = field(repr=False)
@@ -29,6 +30,7 @@ class Imported:
     outputs: dict[str, Value]
     name: str
     constants: dict[str, Any] = field(default_factory=dict, repr=False)  # of inputs that became parameters, by name
+    notes: list[str] = field(default_factory=list)  # where Caffe2 may do something else than ONNX
 
     @property
     def inputs(self) -> list[Value]:

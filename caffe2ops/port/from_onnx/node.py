@@ -14,11 +14,14 @@ onnx = need("onnx")
 NAMES_OF_ONNX = ("", "ai.onnx")
 
 
-class RefusedNode(ValueError):
-    """A node that no Caffe2 operators were found for. `node` is its name, `type` its operator, `reason` a sentence."""
+class NodeError(ValueError):
+    """A node that no Caffe2 operators were found for. `node` is its name, `type` its operator, `reason` a sentence.
 
-    def __init__(self, node: Node, reason: str, index: int | None = None):
-        self.node, self.type, self.reason = node.name, node.type, reason
+    `needs` are inputs of the model whose values would help, as constants.
+    """
+
+    def __init__(self, node: Node, reason: str, index: int | None = None, needs: Sequence[str] = ()):
+        self.node, self.type, self.reason, self.needs = node.name, node.type, reason, tuple(needs)
         number = "" if index is None else f"node {index}, "
         super().__init__(f"{number}{node.type} {node.name!r}: {reason}")
 
@@ -115,3 +118,22 @@ def array_of(tensor: Any, folder: str = "") -> np.ndarray[Any, Any]:
         array[:] = flat
         array = array.reshape(tuple(tensor.dims))
     return array
+
+
+def needed(nodes: Sequence[Any], wanted: Sequence[str]) -> list[Any]:
+    """The NodeProtos that these values need, in order."""
+    names, kept = set(wanted), []
+    for node in reversed(nodes):
+        if names & set(node.output):
+            kept.append(node)
+            names |= _reads(node)
+    return kept[::-1]
+
+
+def _reads(node: Any) -> set[str]:
+    """The names that a node and its bodies read."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            names |= {output.name for output in graph.output}.union(*map(_reads, graph.node))
+    return names

@@ -11,12 +11,14 @@ from caffe2ops.port.from_onnx.imported import Imported
 from caffe2ops.port.proof import TOLERANCE, Proof, Run, compare, feeds_for, session
 
 
-def prove(imported: Imported, *feeds: Mapping[str, Any], tolerance: float = TOLERANCE, path: str | None = None) -> Proof:
+def prove(
+    imported: Imported, *feeds: Mapping[str, Any], tolerance: float = TOLERANCE, path: str | None = None
+) -> Proof:
     """Runs the model in onnxruntime and the nets in caffe2ops on the same inputs, and compares all outputs.
 
     `feeds`: inputs by their names in the model, as often as wanted; without any, inputs are drawn, with named dims of
-    several sizes. `path`: the file of the model, where its parameters lie beside it. Raises ValueError where inputs that
-    hold whole numbers are not given.
+    several sizes. `path`: the file of the model, where parameters lie in files beside it. Raises ValueError where
+    inputs that hold whole numbers are not given.
     """
     proof = Proof(tolerance)
     runner = session(path if path is not None else imported.model)
@@ -24,11 +26,13 @@ def prove(imported: Imported, *feeds: Mapping[str, Any], tolerance: float = TOLE
     workspace = imported.workspace()
     for given in feeds_for(imported, feeds):  # type: ignore[arg-type]
         named = {name: given.get(name, given.get(value.name)) for name, value in imported.given.items()}
-        theirs = runner.run(list(imported.outputs), {**imported.constants, **{n: v for n, v in named.items() if n in asked}})
+        theirs = runner.run(
+            list(imported.outputs), {**imported.constants, **{n: v for n, v in named.items() if n in asked}}
+        )
         mine = imported.run(named, workspace)
         found = zip(imported.outputs.items(), theirs)
         differences = [compare(name, value, mine[name], _plain(other)) for (name, value), other in found]
-        proof.runs.append(Run({name: np.shape(value) for name, value in named.items()}, differences))
+        proof.runs.append(Run({name: np.shape(np.asarray(value)) for name, value in named.items()}, differences))
     return proof
 
 

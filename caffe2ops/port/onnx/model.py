@@ -53,6 +53,11 @@ class OnnxModel:
         """What must be fed."""
         return [value for value in self.graph.inputs if value.default is None]
 
+    @property
+    def size(self) -> int:
+        """Bytes of parameters."""
+        return sum(array.nbytes for array in self.initializers().values())
+
     def is_read(self, name: str) -> bool:
         """Whether an operator reads this blob, or it is given out."""
         return name in self.outputs or any(name in read_by_operator(op) for op in self.net.op)
@@ -81,8 +86,7 @@ class OnnxModel:
         From `external` bytes of parameters on, they go to a file of their own beside it (PATH.data).
         """
         path = Path(path)
-        size = sum(array.nbytes for array in self.initializers().values())
-        data = path.with_name(path.name + ".data") if size >= external else None
+        data = path.with_name(path.name + ".data") if self.size >= external else None
         path.write_bytes(self.proto(data=data).SerializeToString(deterministic=True))
         return [path] if data is None else [path, data]
 

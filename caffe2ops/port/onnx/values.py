@@ -40,6 +40,8 @@ class Value:
     @property
     def shape(self) -> Shape:
         """The dims, some maybe names or None. Raises NotPortable where not even their number is known."""
+        if self._shape is None and self.dtype is None:
+            raise NotPortable(f"{self.name!r} holds strings, or what ONNX has no type for")
         if self._shape is None:
             raise NotPortable(f"needs the number of dims of {self.name!r}; give the shapes of all inputs")
         return self._shape

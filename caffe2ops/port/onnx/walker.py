@@ -13,7 +13,7 @@ from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import TensorSpec, Unknown
 from caffe2ops.operator import Operator
 from caffe2ops.port.onnx.builder import Builder
-from caffe2ops.port.onnx.model import CUSTOM_DOMAIN, OnnxModel, Step
+from caffe2ops.port.onnx.model import CUSTOM_DOMAIN, OnnxModel, Step, walk
 from caffe2ops.port.onnx.nets import read_by_operator, written_by
 from caffe2ops.port.onnx.nodes import FOLDABLE
 from caffe2ops.port.onnx.rules import rules
@@ -23,10 +23,10 @@ from caffe2ops.workspace import Workspace
 
 # Operators without inputs that give the same tensor at every run.
 CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))
-
-
 # Operators that run nets: their rules walk these.
-BODIES = ("If", "While", "RecurrentNetwork")
+BODIES = frozenset(("If", "While", "RecurrentNetwork"))
+# Operators whose answer does not follow from their inputs alone.
+UNFOLDED = BODIES | {"Dropout", "PackedInt8BGRANHWCToNCHWCStylizerPreprocess"}
 
 
 def is_given(op: OperatorDef) -> bool:
@@ -71,6 +71,7 @@ class Walker:
             raise NotPortable(f"net {net.name!r} gives out nothing; name outputs (--output)")
         given = {name: self._given_out(g, name, env) for name in wanted}
         graph.outputs += given.values()
+        self._prune(graph)
         self.model = OnnxModel(
             net, parameters, graph, given, opset, self.steps, list(dict.fromkeys(self.notes)),
             sorted(set(self.custom)), state,
@@ -98,7 +99,22 @@ class Walker:
         inputs = tuple(repr(env[name]) if name in env else f"{name} ?" for name in op.input)
         return OperatorError(text.removeprefix(f"{op.type}: "), op, inputs, net.name, index)
 
+    def _prune(self, graph: Graph) -> None:
+        """Takes nodes out that lead to no blob and no output."""
+        needed = {id(v) for v in graph.outputs} | {id(v) for step in self.steps for _, v in step.outputs}
+        kept = []
+        for node in reversed(graph.nodes):
+            if any(id(v) in needed for v in node.outputs):
+                kept.append(node)
+                needed.update(id(v) for inner in walk(Graph("", [node])) for v in inner.inputs)
+        graph.nodes[:] = reversed(kept)
+
     def operator(self, g: Builder, op_def: OperatorDef, env: dict[str, Value], position: tuple[int, ...]) -> None:
+        """Adds one operator, and gives its blobs their new Values."""
+        if "DNNLOWP" in op_def.engine:
+            raise NotPortable(
+                "engine DNNLOWP works on 8 bits in its own way; operators of the default engine can be ported"
+            )
         op = registry.create(op_def.replace(device_option=None, engine=""))
         for name in op_def.input:
             if name not in env:
@@ -128,6 +144,7 @@ class Walker:
             if not self.allow_custom:
                 raise NotPortable("has no form in ONNX here")
             return self._keep(g, op, inputs, specs)
+        before = len(g.graph.nodes), len(self.notes)
         try:
             if op.type in BODIES:
                 made = found(g, op, *inputs, env=env, position=position)
@@ -136,6 +153,7 @@ class Walker:
         except NotPortable:
             if not self.allow_custom:
                 raise
+            del g.graph.nodes[before[0] :], self.notes[before[1] :]  # what the rule has begun
             return self._keep(g, op, inputs, specs)
         results = [] if made is None else list(made) if isinstance(made, (tuple, list)) else [made]
         return results + [None] * (op.n_outputs - len(results))
@@ -146,7 +164,7 @@ class Walker:
         for name, value in op.op_def.args.items():
             if isinstance(value, NetDef) or (isinstance(value, tuple) and any(isinstance(v, NetDef) for v in value)):
                 raise NotPortable(f"argument {name} holds a net, which a custom node cannot carry")
-            attributes[name] = list(value) if isinstance(value, (tuple, np.ndarray)) else value
+            attributes[name] = value.tolist() if isinstance(value, np.ndarray) else value
         made = g.op(op.type, *inputs, out=op.n_outputs, domain=CUSTOM_DOMAIN, **attributes)
         results = list(made) if isinstance(made, tuple) else [made]
         for value, spec in zip(results, specs):
@@ -158,11 +176,9 @@ class Walker:
     @staticmethod
     def _folded(g: Builder, op: OperatorDef, inputs: list[Value]) -> list[Value | None] | None:
         """The outputs of an operator whose inputs are all constants, computed now; None where that is not so."""
-        if not all(v.array is not None for v in inputs) or (
-            not inputs and op.type not in CONSTANTS and not is_given(op)
-        ):
+        if op.type in UNFOLDED or not op.output or any(v.array is None for v in inputs):
             return None
-        if (inputs and op.type not in rules()) or not op.output or op.type in ("If", "While"):
+        if not (op.type in rules() if inputs else op.type in CONSTANTS or is_given(op)):
             return None
         workspace = Workspace()
         for name, value in zip(op.input, inputs):
@@ -243,7 +259,7 @@ def _input(name: str, given: Any) -> Value:
     else:
         dims, dtype = given, np.dtype(np.float32)
     if dtype is None or dtype.hasobject:
-        raise ValueError(f"input {name!r}: holds strings, which ONNX models here do not take")
+        raise NotPortable(f"input {name!r}: holds strings, which ONNX models here do not take")
     value = Value(name, dtype, [d if d is None or isinstance(d, str) else int(d) for d in dims])
     value.quantised, value.settled = quantised, True
     return value

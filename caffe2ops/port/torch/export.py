@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, zip_longest
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,14 @@ import numpy as np
 from caffe2ops import registry
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
-from caffe2ops.infer import TensorSpec, as_spec
+from caffe2ops.infer import UNKNOWN, TensorSpec, as_spec
 from caffe2ops.port.onnx.nets import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.port.onnx.values import NotPortable, Value
 from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.rules import rules
 from caffe2ops.port.torch.text import identifier, snake
 from caffe2ops.port.torch.values import Tensor
-from caffe2ops.port.torch.writer import Several, Writer
+from caffe2ops.port.torch.writer import Several, Writer, dtype_name
 from caffe2ops.workspace import Workspace
 
 CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))
@@ -48,12 +49,14 @@ def to_torch(
     names = [name for name in read_by(forward) if name in shapes or _is_empty(workspace, name)]
     if missing := [name for name in names if name not in shapes]:
         raise ValueError(
-            f"the shape of input {', '.join(map(repr, missing))} is not given (--shape {missing[0]}=N,3,224,224 or --feeds)"
+            f"the shape of input {', '.join(map(repr, missing))} is not given (--shape {missing[0]}=N,3,224,224 or "
+            "--feeds)"
         )
     parameters = {name: workspace.fetch(name) for name in read_by(forward) if name not in names}
     _refuse_unknown(forward)
     inputs = [_input(name, shapes[name]) for name in names]
-    return _Export(forward, parameters, inputs, wanted, notes).model
+    feeds = {name: shapes[name] for name in names if isinstance(shapes[name], np.ndarray)}
+    return _Export(forward, parameters, inputs, wanted, notes, feeds if len(feeds) == len(names) else {}).model
 
 
 def _forward_of(net: NetDef, outputs: Sequence[str], notes: list[str]) -> tuple[NetDef, tuple[str, ...]]:
@@ -125,8 +128,8 @@ def _refuse_unknown(net: NetDef) -> None:
         index, op = next(iter(found.values()))
         others = ", ".join(f"{kind} (operator {i})" for kind, (i, _) in list(found.items())[1:])
         raise OperatorError(
-            f"has no form in PyTorch here{f'; nor have {others}' if others else ''}. Name outputs before it (--output), or "
-            "keep this part in caffe2ops",
+            f"has no form in PyTorch here{f'; nor have {others}' if others else ''}. Name outputs before it "
+            "(--output), or keep this part in caffe2ops",
             op, net=net.name, index=index,
         )  # fmt: skip
 
@@ -144,7 +147,7 @@ def _input(name: str, given: Any) -> Value:
         dims, dtype = given.shape, given.dtype
     else:
         dims, dtype = given, np.dtype(np.float32)
-    if dtype is None or dtype == object:
+    if dtype is None or dtype.kind == "O":
         raise ValueError(f"input {name!r}: holds strings, which PyTorch has no tensors of")
     return Value(name, dtype, [d if isinstance(d, (int, str)) else None for d in dims])
 
@@ -153,77 +156,117 @@ class _Export:
     """One export: the state of the walk."""
 
     def __init__(
-        self, net: NetDef, parameters: dict[str, Any], inputs: list[Value], wanted: tuple[str, ...], notes: list[str]
-    ):
+        self, net: NetDef, parameters: dict[str, Any], inputs: list[Value], wanted: tuple[str, ...], notes: list[str],
+        feeds: dict[str, Any],
+    ):  # fmt: skip
+        self.feeds = feeds
         self.net, self.parameters, self.wanted = net, parameters, wanted
         self.w = Writer(parameters)
         self.w.source.notes += notes
         uses = Counter(name for op in net.op for name in read_by_operator(op))
         written = {name for op in net.op for name in written_by(op)}
-        self.env: dict[str, Tensor] = {}
+        env: dict[str, Tensor] = {}
         arguments = []
         for value in inputs:
             local = self.w.locals.unique(identifier(value.name))
             arguments.append(local)
-            self.env[value.name] = Tensor(local, value.spec, blob=value.name)
+            env[value.name] = Tensor(local, value.spec, blob=value.name)
         for name, held in parameters.items():
-            self.env[name] = self._parameter(name, held)
+            env[name] = self._parameter(name, held)
             alone = uses[name] == 1 and name not in written and name not in wanted
-            self.env[name].owned = alone and getattr(held, "dtype", None) == np.float32
-        self.scope, self.scopes = "", _scopes(net)
-        for index, op in enumerate(net.op):
-            read_later = {n for other in net.op[index + 1 :] for n in read_by_operator(other)} | set(wanted)
-            try:
-                self._operator(index, op, read_later)
-            except (NotPortable, ValueError, TypeError, LookupError) as error:
-                shown = tuple(f"{name} {self.env[name].spec}" if name in self.env else f"{name} ?" for name in op.input)
-                raise OperatorError(str(error) or repr(error), op, shown, net.name, index) from error
-        results = [str(self.env[name]) for name in wanted]
+            env[name].owned = alone and getattr(held, "dtype", None) == np.float32
+        self.scope = ""
+        self.w.walk = self._walk
+        self._walk(net, env)
+        results = [str(env[name]) for name in wanted]
         self.model = TorchModel(net, parameters, inputs, arguments, wanted, results, self.w.source)
 
+    def _walk(self, net: NetDef, env: dict[str, Tensor]) -> None:
+        """Writes the operators of a net; `env` maps blobs to what they are now."""
+        outer = self.w.env
+        self.w.env = env
+        scopes = _scopes(net)
+        for index, op in enumerate(net.op):
+            if net is self.net:
+                read_later = {n for other in net.op[index + 1 :] for n in read_by_operator(other)} | set(self.wanted)
+            else:
+                read_later = set(op.output)  # the net outside may read all
+            try:
+                self._comment(scopes[index])
+                self._operator(op, env, read_later)
+                self._observe(net, index, env)
+            except (NotPortable, ValueError, TypeError, LookupError) as error:
+                shown = tuple(f"{name} {env[name].spec}" if name in env else f"{name} ?" for name in op.input)
+                raise OperatorError(str(error) or repr(error), op, shown, net.name, index) from error
+        self.w.env = outer
+
+    def _observe(self, net: NetDef, index: int, env: dict[str, Tensor]) -> None:
+        """The number of dims that inference did not find, looked up in a run where inputs were given."""
+        for name in net.op[index].output:
+            if net is self.net and self.feeds and name in env and not env[name].spec.has_rank:
+                found = self.observed[index].get(name)
+                if found is not None:
+                    env[name].spec = TensorSpec([UNKNOWN] * found.ndim, found.dtype)
+
+    @cached_property
+    def observed(self) -> list[dict[str, TensorSpec]]:
+        """What each operator writes when the net runs on the inputs given."""
+        workspace, steps = Workspace(), []
+        for name, value in {**self.parameters, **self.feeds}.items():
+            workspace.feed(name, value)
+        for op in self.net.op:
+            workspace.run(op)
+            held = {name: workspace.fetch(name) for name in op.output}
+            steps.append({name: as_spec(value) for name, value in held.items() if isinstance(value, np.ndarray)})
+        return steps
+
     def _parameter(self, name: str, held: Any) -> Tensor:
-        if not isinstance(held, np.ndarray) or held.dtype == object:
+        if not isinstance(held, np.ndarray) or held.dtype.kind == "O":
             return Tensor(name, TensorSpec())
         return Tensor(lambda: self.w.parameter(name, held), TensorSpec(held.shape, held.dtype), held, name)
 
-    def _operator(self, index: int, op_def: OperatorDef, read_later: set[str]) -> None:
+    def _operator(self, op_def: OperatorDef, env: dict[str, Tensor], read_later: set[str]) -> None:
         op = registry.create(op_def.replace(device_option=None, engine=""))
         for name in op_def.input:
-            if name not in self.env:
-                raise ValueError(f"reads {name!r}, which nothing has written{did_you_mean(name, self.env)}")
+            if name not in env:
+                raise ValueError(f"reads {name!r}, which nothing has written{did_you_mean(name, env)}")
         if _is_constant(op_def):
-            self._constant(op_def)
+            self._constant(op_def, env)
             return
-        inputs = [self.env[name] for name in op_def.input]
-        specs = op.infer_specs([x.spec for x in inputs])
+        inputs = [env[name] for name in op_def.input]
+        nested = any(isinstance(value, NetDef) for value in op_def.args.values())
+        specs = () if nested else op.infer_specs([x.spec for x in inputs])
         w = self.w
         w.op, w.wanted_outputs = op, frozenset(i for i, n in enumerate(op_def.output) if n in read_later)
+        if nested:
+            rules()[op.type](w, op, *inputs)
+            return
         names = [self._local(name, op_def) if i in w.wanted_outputs else "_" for i, name in enumerate(op_def.output)]
         w.scope = next((n for n in names if n != "_"), identifier(op_def.type))
-        self._comment(index)
         made = rules()[op.type](w, op, *inputs)
         if isinstance(made, Several):
             w.line(f"{', '.join(names)} = {made.text}")
         else:
             results = list(made) if isinstance(made, (tuple, list)) else [made]
-            for name, text in zip(names, results):
+            for name, text in zip_longest(names, results[: len(names)]):
                 if name != "_":
                     if text is None:
                         raise NotPortable(f"has no form in PyTorch here for its output {name}")
                     w.line(f"{name} = {text}")
         for name, local, spec in zip(op_def.output, names, specs):
-            self.env.pop(name, None)
+            env.pop(name, None)
             if local != "_":
-                self.env[name] = Tensor(local, spec, blob=name)
+                env[name] = Tensor(local, spec, blob=name)
 
-    def _constant(self, op_def: OperatorDef) -> None:
+    def _constant(self, op_def: OperatorDef, env: dict[str, Tensor]) -> None:
         workspace = Workspace()
         workspace.run(op_def.replace(device_option=None, engine=""))
         name = op_def.output[0]
         array = workspace.fetch(name)
-        if not isinstance(array, np.ndarray) or array.dtype == object:
+        if not isinstance(array, np.ndarray) or array.dtype.kind == "O":
             raise NotPortable("fills with strings")
-        self.env[name] = Tensor(lambda: self.w.constant(name, array), as_spec(array), array, name)
+        dtype_name(array.dtype)
+        env[name] = Tensor(lambda: self.w.constant(name, array), as_spec(array), array, name)
 
     def _local(self, blob: str, op_def: OperatorDef) -> str:
         """A local for a blob; one that is written again is named after the operator, too."""
@@ -232,15 +275,14 @@ class _Export:
             name = f"{name}_{snake(op_def.type)}"
         return self.w.locals.unique(name)
 
-    def _comment(self, index: int) -> None:
+    def _comment(self, scope: str) -> None:
         """The scope that blobs are named by, where one of several operators begins or ends."""
-        scope = self.scopes[index]
         if scope != self.scope:
             self.scope = scope
-            if self.w.source.forward:
-                self.w.source.forward.append("")
+            if self.w.source.statements:
+                self.w.line("")
             if scope:
-                self.w.source.forward.append(f"        # {scope}")
+                self.w.line(f"# {scope}")
 
 
 def _scopes(net: NetDef) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,11 @@ class TorchModel:
         """What the source cannot do as Caffe2 did, and what was left out."""
         return self.written.notes
 
+    def note(self, text: str) -> None:
+        """Adds a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     @property
     def class_name(self) -> str:
         return class_name(self.net.name)
@@ -66,10 +72,11 @@ class TorchModel:
         name = self.net.name or "net"
         yield f'"""{_plain(name)}: a Caffe2 net as a PyTorch module, ported by caffe2ops {caffe2ops.__version__}.'
         yield ""
-        yield f"Inputs: {'; '.join(f'{_plain(v.name)} {v.dtype}[{_dims(v)}]' for v in self.inputs) or 'none'}."
-        yield f"Outputs: {'; '.join(map(_plain, self.outputs))}."
+        inputs = "; ".join(f"{_plain(v.name)} {v.dtype}[{_dims(v)}]" for v in self.inputs)
+        yield from wrap(f"Inputs: {inputs or 'none'}.", WIDTH)
+        yield from wrap(f"Outputs: {'; '.join(map(_plain, self.outputs))}.", WIDTH)
         for note in self.notes:
-            yield f"Note: {_plain(note)}."
+            yield from wrap(f"Note: {_plain(note)}.", WIDTH)
         yield '"""'
         yield ""
 
@@ -113,7 +120,7 @@ class TorchModel:
             yield "    def forward("
             yield from (f"        {argument}," for argument in arguments)
             yield f"    ) -> {gives}:"
-        yield from self.written.forward
+        yield from self.written.forward(self.results)
         yield from fold(f"return {', '.join(self.results)}", 2)
         yield from ("", "")
 

@@ -87,7 +87,7 @@ def fold(text: str, depth: int = 0) -> Iterator[str]:
         yield indent + text
         return
     found = _last_bracket(text)
-    if found is None:
+    if found is None or (" = " in text and len(indent) + found[0] + 1 > WIDTH):
         head, sign, rest = text.partition(" = ")
         if not sign or rest.startswith("("):
             yield indent + text
@@ -121,13 +121,16 @@ def _operators(text: str) -> list[int]:
 
 
 def _last_bracket(text: str) -> tuple[int, int] | None:
-    """The arguments of the call, or the elements of the list, that the statement ends with; None where it ends otherwise."""
+    """The arguments of the call, or elements of the list, that a statement ends with; None where it ends otherwise."""
     closers = [i for i, c, level in _levels(text) if c in CLOSING and level == 0]
     if not closers:
         return None
     end = closers[-1]
     tail = text[end + 1 :]
     start = max(i for i, c, level in _levels(text) if c in OPENING and level == 0 and i < end)
+    if text[start] == "[" and text[start - 1] == ")":  # a part of what a call gives
+        end, tail = start - 1, text[start:]
+        start = max(i for i, c, level in _levels(text) if c in OPENING and level == 0 and i < end)
     called = start > 0 and (text[start - 1].isalnum() or text[start - 1] in "_)]")
     if not text[start + 1 : end].strip():
         return None
@@ -137,7 +140,7 @@ def _last_bracket(text: str) -> tuple[int, int] | None:
         return None
     if re.search(r" [-+*/@] ", "".join(c for i, c, level in _levels(text[:start]) if level == 0).partition(" = ")[2]):
         return None
-    return (start, end) if tail in ("", ",", ")", ":") or tail.startswith(".") else None
+    return (start, end) if tail in ("", ",", ")", ":") or tail.startswith((".", "[")) else None
 
 
 def _levels(text: str) -> Iterator[tuple[int, str, int]]:
@@ -153,6 +156,12 @@ def _levels(text: str) -> Iterator[tuple[int, str, int]]:
         level -= c in CLOSING
         yield i, c, level
         level += c in OPENING
+
+
+def operand(text: str) -> str:
+    """An expression that something can be done with: in brackets where operators stand outside of all brackets."""
+    loose = text.startswith(("-", "~")) or any(c == " " and level == 0 for _, c, level in _levels(text))
+    return f"({text})" if loose else text
 
 
 def _parts(text: str) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.defs import NetDef
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Operator
 from caffe2ops.port.onnx.values import NotPortable
@@ -19,10 +22,11 @@ from caffe2ops.port.torch.text import TAKEN, Names, class_name, fold, identifier
 from caffe2ops.port.torch.values import Tensor
 
 Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+WORD = re.compile(r"(?<![\w.\"])[A-Za-z_]\w*")
 FUNCTIONS = Path(__file__).parent / "functions"
 # Endings by which parameters tell what they are to their operator.
 ENDINGS = re.compile(
-    r"[_./](w|b|W|B|s|bn_s|scale|bias|weight|weights|gamma|beta|riv|rm|rv|running_mean|slope|filter)(_\d+)?$"
+    r"[_./](w|b|W|B|s|scale|bias|weight|weights|gamma|beta|riv|rm|rv|running_mean|slope|filter)(_\d+)?$"
 )
 OF_MODULES = ("training", "T_destination", "dump_patches", "call_super_init")
 
@@ -48,10 +52,26 @@ class Source:
     """What has been written so far."""
 
     init: list[str] = field(default_factory=list)
-    forward: list[str] = field(default_factory=list)
+    statements: list[tuple[int, str]] = field(default_factory=list)  # of forward: how far indented, and the text
     functions: dict[str, str] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def forward(self, results: Sequence[str]) -> list[str]:
+        """The lines of forward, without locals that nobody reads."""
+        kept, before = list(self.statements), None
+        while before != len(kept):
+            before = len(kept)
+            uses = Counter(name for _, text in kept for name in set(WORD.findall(text)))
+            uses.update(name for text in results for name in WORD.findall(text))
+            kept = [(depth, text) for depth, text in kept if not _unread(text, uses)]
+        return [line for depth, text in kept for line in (fold(text, depth) if text else ("",))]
+
+
+def _unread(text: str, uses: Mapping[str, int]) -> bool:
+    """Whether a statement sets a local that stands nowhere else; checks are kept."""
+    target, sign, value = text.partition(" = ")
+    return bool(sign) and target.isidentifier() and uses[target] == 1 and not value.startswith("finite(")
 
 
 class Writer:
@@ -65,6 +85,9 @@ class Writer:
         self.attributes = Names([*OF_MODULES, *_attributes()])
         self.op: Operator
         self.scope = ""
+        self.depth = 2  # how far statements are indented
+        self.walk: Callable[[NetDef, dict[str, Tensor]], None]  # writes the operators of a net
+        self.env: dict[str, Tensor] = {}  # what blobs are now
         self.wanted_outputs: frozenset[int] = frozenset()
 
     # --- statements ---
@@ -73,9 +96,17 @@ class Writer:
         """Whether anybody reads this output of the operator; where not, a rule may give None for it."""
         return output in self.wanted_outputs
 
-    def line(self, text: str, depth: int = 2) -> None:
+    def line(self, text: str) -> None:
         """A statement of forward."""
-        self.source.forward += fold(text, depth)
+        self.source.statements.append((self.depth, text))
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """A compound statement of forward; what is written within is its body."""
+        self.line(head)
+        self.depth += 1
+        yield
+        self.depth -= 1
 
     def let(self, name: str, text: str, spec: TensorSpec | None = None) -> Tensor:
         """A local of that name, named after the operator's first output; gives what stands for it."""
@@ -151,6 +182,8 @@ class Writer:
         dims = literal(tuple(array.shape))
         if array.size > 1 and (flat == flat[0]).all():
             text = f"torch.full({dims}, {literal(flat[0].item())}{_dtype_argument(array.dtype)})"
+        elif array.size == 0:
+            text = f"torch.empty({dims}{_dtype_argument(array.dtype)})"
         elif array.size <= 8:
             text = f"torch.tensor({literal(array.tolist())}{_dtype_argument(array.dtype)})"
         else:
@@ -197,11 +230,12 @@ def functions() -> dict[str, tuple[str, tuple[str, ...]]]:
 def _attributes() -> tuple[str, ...]:
     """What nn.Module has for itself."""
     return (
-        "add_module", "apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda", "double", "eval", "extra_repr",
-        "float", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half", "ipu",
-        "load_state_dict", "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",
-        "parameters", "register_buffer", "register_module", "register_parameter", "requires_grad_", "set_extra_state",
-        "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "type", "xpu", "zero_grad",
+        "add_module", "apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda", "double", "eval",
+        "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule",
+        "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers", "named_children", "named_modules",
+        "named_parameters", "parameters", "register_buffer", "register_module", "register_parameter",
+        "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to", "to_empty",
+        "train", "type", "xpu", "zero_grad",
     )  # fmt: skip
 
 

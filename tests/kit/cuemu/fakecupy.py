@@ -27,9 +27,11 @@ class ndarray(np.ndarray):  # noqa: N801 (CuPy's name)
     syncs = 0  # copies to the host so far, over all arrays
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kw: Any) -> Any:
+        if method != "__call__":
+            raise TypeError(f"cupy arrays have no {ufunc.__name__}.{method} of NumPy's")
         if out:
             kw["out"] = _host(tuple(out))
-        result = getattr(ufunc, method)(*_host(inputs), **kw)
+        result = ufunc(*_host(inputs), **kw)
         return out[0] if out and len(out) == 1 else out or _device(result)
 
     def __array_function__(self, func: Any, kinds: Any, args: Any, kwargs: Any) -> Any:

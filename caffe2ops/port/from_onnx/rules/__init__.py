@@ -1,7 +1,7 @@
 """Rules: how a node of ONNX is said in Caffe2. One module a family, found by walking; `rule` registers.
 
-A rule is called as `rule(g, node, *inputs)`: a Builder, the Node with its attributes, and the Values of its inputs (None
-for one left out). It gives the Values of the outputs, or raises NotPortable with the reason.
+A rule is called as `rule(g, node, *inputs)`: a Builder, the Node with its attributes, and the Values of its inputs
+(None for one left out). It gives the Values of the outputs, or raises NotPortable with the reason.
 """
 
 from __future__ import annotations

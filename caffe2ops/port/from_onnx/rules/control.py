@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import Body, Builder, NotPortable, Step, Value
+from caffe2ops.defs import data_type_of
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.steps import Body, Step
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 
 @rule("If")
@@ -26,7 +29,7 @@ def choice(g: Builder, node: Node, condition: Value) -> list[Value]:
         graph = node[f"{name}_branch"]
         inner, env = g.walker.body(g, graph, node.env)
         found.append([env[o.name] for o in graph.output])
-        bodies[f"{name}_net"] = Body(inner, [], found[-1])
+        bodies[f"{name}_net"] = Body(g.names.unique(f"{g.scope}/{name}"), inner, [], found[-1])
     results = [Value(g.names.unique(f"{g.scope}/If")) for _ in node.outputs]
     for body, values in zip(bodies.values(), found):
         for value, result in zip(values, results):
@@ -52,27 +55,42 @@ def loop(
 
     `step(body, [round, condition, *carried])` gives the next condition (None: goes on), the next values, the row.
     """
-    inner = Builder(g)
-    inner.walker, inner.inside, inner.scope = g.walker, g.scope, f"{g.scope}/body"
+    inner, name = Builder(g), g.names.unique(f"{g.scope}/body")
+    inner.walker, inner.inside, inner.scope = g.walker, g.scope, name
     dims = [*shapes, *[v.shape if v.has_rank else None for v in carried[len(shapes) :]]]
     names = ["round", "condition", *(f"carried_{i}" for i in range(len(carried)))]
     kinds = [(np.int64, []), (bool, []), *zip((v.dtype for v in carried), dims)]
-    inputs = [Value(g.names.unique(f"{inner.scope}/{n}"), *kind) for n, kind in zip(names, kinds)]
+    inputs = [Value(g.names.unique(f"{name}/{n}"), *kind) for n, kind in zip(names, kinds)]
     for value in inputs:
         value.settled = True
     goes_on, following, rows = step(inner, inputs)
     outputs = [inner.Copy(v) for v in (goes_on if goes_on is not None else inputs[1], *following)]
     outputs += [inner.unsqueeze(v, 0) for v in rows]  # which ONNXWhile joins along their first axis
-    body = Body(inner, inputs, outputs)
+    body = Body(name, inner, inputs, outputs)
     made = [Value(g.names.unique(f"{g.scope}/ONNXWhile"), v.dtype, s) for v, s in zip(carried, dims)]
-    made += [Value(g.names.unique(f"{g.scope}/ONNXWhile"), v.dtype, [None, *v.shape] if v.has_rank else None) for v in rows]
+    made += [
+        Value(g.names.unique(f"{g.scope}/ONNXWhile"), v.dtype, [None, *v.shape] if v.has_rank else None) for v in rows
+    ]
     given = [count or g.constant(np.int64(0)), condition or g.constant(np.asarray(True))]
     args = {
         "has_trip_count": int(count is not None), "has_cond": int(goes_on is not None),
-        "num_loop_carried_deps": len(carried),
+        "num_loop_carried_deps": len(carried), "disable_scopes": 1,
     }  # fmt: skip
     g.steps.append(Step("ONNXWhile", [*given, *carried, *body.read()], made, args, g.node, {"body": body}))
-    return made[: len(carried)], made[len(carried) :]
+    if count is not None and count.array is not None and count.array > 0 and goes_on is None:
+        return made[: len(carried)], made[len(carried) :]
+    return made[: len(carried)], [_of_no_round(g, v) for v in made[len(carried) :]]
+
+
+def _of_no_round(g: Builder, rows: Value) -> Value:
+    """Joined rows in their dtype and shape, which ONNXWhile doesn't know where there was no round."""
+    inner = [d for d in rows.shape[1:] if isinstance(d, int)] if rows.has_rank else None
+    if inner is None or len(inner) < rows.rank - 1:
+        g.note("where there is no round at all, what the rounds give has the shape [0]")
+        return rows
+    dtype, rows.dtype = rows.dtype, np.dtype(np.int32)
+    found = g.one("Cast", rows, to=int(data_type_of(dtype)))
+    return g.reshape(found, [-1, *inner]) if inner else found
 
 
 def _walked(g: Builder, node: Node, inner: Builder, inputs: Sequence[Value], shapes_of: Any = None) -> list[Value]:
@@ -102,7 +120,7 @@ def scan(g: Builder, node: Node, *inputs: Value | None) -> list[Value]:
     if node.opset < 9:
         raise NotPortable("has a batch axis, as before opset 9")
     n = node["num_scan_inputs"]
-    carried, rows = list(inputs[:-n]), [v for v in inputs[-n:] if v is not None]
+    carried, rows = ([v for v in part if v is not None] for part in (inputs[:-n], inputs[-n:]))
     axes, backwards = (list(node[f"scan_input_{name}"] or [0] * n) for name in ("axes", "directions"))
     length = rows[0].static(axes[0])
 
@@ -111,15 +129,15 @@ def scan(g: Builder, node: Node, *inputs: Value | None) -> list[Value]:
         parts = []
         for row, axis, back in zip(rows, axes, backwards):
             at = inner.Sub(np.int64(length - 1), turn) if back else turn
-            parts.append(inner.op("Gather", row, at, axis=axis % row.rank))
+            parts.append(inner.one("Gather", row, at, axis=axis % row.rank))
         found = _walked(g, node, inner, [*state, *parts])
         return None, found[: len(carried)], found[len(carried) :]
 
-    done, found = loop(g, g.constant(np.int64(length)), None, carried, step)  # type: ignore[arg-type]
+    done, found = loop(g, g.constant(np.int64(length)), None, carried, step)
     out_axes, out_back = (node[f"scan_output_{name}"] or [0] * len(found) for name in ("axes", "directions"))
     results = []
     for value, axis, back in zip(found, out_axes, out_back):
         value.shape = [length, *value.shape[1:]]
-        turned = g.op("Gather", value, np.arange(length - 1, -1, -1), axis=0) if back else value
+        turned = g.one("Gather", value, np.arange(length - 1, -1, -1), axis=0) if back else value
         results.append(g.moved(turned, 0, axis))
     return [*done, *results]

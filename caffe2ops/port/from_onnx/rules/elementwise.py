@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import FLOAT, INTEGER, NUMBER, Builder, NotPortable, Value, known
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.values import FLOAT, INTEGER, NUMBER, broadcast, fixed, known
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 # ONNX's name -> Caffe2's, and the dtypes that it takes; attributes have the same names.
 UNARY = {
@@ -55,12 +57,12 @@ def binary(g: Builder, node: Node, A: Value, B: Value) -> Value:
 def compare(g: Builder, node: Node, A: Value, B: Value) -> Value:
     if A.dtype == object:
         raise NotPortable("compares strings")
-    return g.op(COMPARE[node.type], *g.accepted((*NUMBER, "bool"), A, B), **placing(node))  # type: ignore[no-any-return]
+    return g.one(COMPARE[node.type], *g.accepted((*NUMBER, "bool"), A, B), **placing(node))
 
 
 @rule("Not")
 def negation(g: Builder, node: Node, x: Value) -> Value:
-    return g.Not(x)  # type: ignore[no-any-return]
+    return g.Not(x)
 
 
 @rule("Div")
@@ -105,10 +107,10 @@ def several(g: Builder, node: Node, *inputs: Value) -> Value:
     for other in inputs[1:]:
         a, b = g.accepted(NUMBER, total, other)
         made = g.Add(a, b) if name is None else g.aten(name, a, b)
-        if not made.has_rank and a.known and b.known:
-            made.shape = np.broadcast_shapes(a.shape, b.shape)  # type: ignore[arg-type]
+        if not made.has_rank:
+            made.shape = broadcast(a, b)
         total = g.cast(made, x.dtype)
-    return g.Div(total, g.like(total, len(inputs))) if node.type == "Mean" else total  # type: ignore[no-any-return]
+    return g.Div(total, g.like(total, len(inputs))) if node.type == "Mean" else total
 
 
 @rule("Where")
@@ -119,12 +121,9 @@ def where(g: Builder, node: Node, condition: Value, X: Value, Y: Value) -> Value
 @rule("Clip")
 def clip(g: Builder, node: Node, x: Value, least: Value | None = None, most: Value | None = None) -> Value:
     if node.opset < 11:
-        bounds = node["min"], node["max"]
+        low, high = node["min"], node["max"]
     else:
-        bounds = tuple(None if v is None or v.array is None else v.array.item() for v in (least, most))
-        if any(v is not None and v.array is None for v in (least, most)):
-            raise NotPortable("its bounds are computed")  # which its function allows
-    low, high = bounds
+        low, high = (None if v is None else fixed(v, name).item() for v, name in ((least, "min"), (most, "max")))
     if x.dtype.kind == "f" and x.dtype != np.float64 and (low is None or high is None or low <= high):
         return g.over(FLOAT, "Clip", x, min=low, max=high)
     (found,) = g.accepted(NUMBER, x)
@@ -150,8 +149,10 @@ def rounded(g: Builder, node: Node, x: Value) -> Value:
 
 @rule("PRelu")
 def prelu(g: Builder, node: Node, x: Value, slope: Value) -> Value:
+    if node.opset < 7:
+        return g.over(FLOAT, "PRelu", x, slope)
     if slope.known and x.has_rank and x.dtype.kind == "f":
-        dims = [1] * (x.rank - slope.rank) + list(slope.shape) if slope.rank <= x.rank else []
+        dims = [*[1] * (x.rank - slope.rank), *slope.shape] if slope.rank <= x.rank else []
         if x.rank > 1 and dims and all(d == 1 for i, d in enumerate(dims) if i != 1):
             return g.over(FLOAT, "PRelu", x, g.reshape(slope, [-1]))
     a, b = g.accepted(NUMBER, x, slope)
@@ -193,7 +194,7 @@ def area(g: Builder, node: Node, x: Value) -> Value:
 @rule("IsNaN")
 def is_nan(g: Builder, node: Node, x: Value) -> Value:
     (a,) = g.accepted(FLOAT, x)
-    return g.NE(a, a)  # type: ignore[no-any-return]
+    return g.NE(a, a)
 
 
 @rule("IsInf")
@@ -202,8 +203,8 @@ def is_infinite(g: Builder, node: Node, x: Value) -> Value:
     signs = [s for s, name in ((np.inf, "detect_positive"), (-np.inf, "detect_negative")) if node[name]]
     tests = [g.EQ(a, g.like(a, s)) for s in signs] or [g.NE(a, a)]
     if not signs:
-        return g.And(tests[0], g.Not(tests[0]))  # type: ignore[no-any-return]
-    return g.Or(*tests) if len(tests) == 2 else tests[0]  # type: ignore[no-any-return]
+        return g.And(tests[0], g.Not(tests[0]))
+    return g.Or(*tests) if len(tests) == 2 else tests[0]
 
 
 @rule("BitwiseNot")
@@ -224,11 +225,11 @@ def cast_like(g: Builder, node: Node, x: Value, like: Value) -> Value:
 
 def _cast(g: Builder, x: Value, dtype: Any) -> Value:
     dtype = known(dtype)
-    if object in (x.dtype, dtype) and x.dtype != dtype:
-        raise NotPortable("turns text into numbers, or numbers into text")
     if x.dtype == dtype:
         return x
-    if dtype == bool and x.dtype.kind == "f":
+    if "O" in (x.dtype.kind, dtype.kind):
+        raise NotPortable("turns text into numbers, or numbers into text")
+    if dtype.kind == "b" and x.dtype.kind == "f":
         (x,) = g.accepted(FLOAT, x)
     if np.float16 in (x.dtype, dtype) and np.float32 not in (x.dtype, dtype):
         x = g.cast(x, np.float32)

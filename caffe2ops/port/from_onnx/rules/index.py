@@ -6,19 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import INTEGER, NUMBER, Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.rules.control import loop
+from caffe2ops.port.from_onnx.values import INTEGER, NUMBER, fixed
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 
-def from_front(g: Builder, indices: Value, size: int | None) -> Value:
-    """Indices counted from the front; ONNX also counts from the end, below 0. `size` None: Caffe2 does so itself."""
+def size_of(g: Builder, x: Value, axis: int) -> Value:
+    """A dim as a vector of one; a constant where it is known."""
+    return g.dims(x, axis)
+
+
+def from_front(g: Builder, indices: Value, size: Value) -> Value:
+    """Indices counted from the front; ONNX also counts from the end, below 0."""
     (found,) = g.accepted(INTEGER, indices)
     if found.array is not None:
-        return found if size is None else g.constant(np.where(found.array < 0, found.array + size, found.array))
-    if size is None:
-        return found
-    return g.where(g.LT(found, g.like(found, 0)), g.Add(found, g.like(found, size)), found)
+        if not (found.array < 0).any():
+            return found
+        if size.array is not None:
+            sizes = size.array.astype(found.dtype) if found.rank else size.array.astype(found.dtype).reshape(())
+            return g.constant(np.where(found.array < 0, found.array + sizes, found.array))
+    return g.where(g.LT(found, g.like(found, 0)), g.Add(found, _wide(g, size, found)), found)
+
+
+def _wide(g: Builder, size: Value, like: Value) -> Value:
+    """A vector of one as it is added to `like`."""
+    return g.cast(size if like.rank else g.reshape(size, []), like.dtype)
 
 
 @rule("Gather")
@@ -26,71 +41,113 @@ def gather(g: Builder, node: Node, x: Value, indices: Value) -> Value:
     axis = node["axis"]
     if axis < 0:
         axis %= x.rank
-    dim = x.shape[axis] if x.has_rank else None
-    places = from_front(g, indices, dim if isinstance(dim, int) else None)
-    return g.op("Gather", x, places, axis=axis)  # type: ignore[no-any-return]
+    places = from_front(g, indices, size_of(g, x, axis))
+    return g.one("Gather", x, places, axis=axis)
 
 
 @rule("GatherElements")
 def gather_elements(g: Builder, node: Node, x: Value, indices: Value) -> Value:
     axis = node["axis"] % x.rank
-    places = g.cast(from_front(g, indices, x.static(axis)), np.int64)
-    return g.aten("gather", x, places, dim=axis)  # type: ignore[no-any-return]
+    places = g.cast(from_front(g, indices, size_of(g, x, axis)), np.int64)
+    return g.aten("gather", x, places, dim=axis)
 
 
-def flat_indices(g: Builder, indices: Value, dims: list[int]) -> Value:
-    """Which row the last dim of `indices`, one number for each of `dims`, means when these dims are one."""
-    places = g.cast(indices, np.int64)
-    sizes = g.constant(np.asarray(dims, np.int64))
-    if places.array is not None:
-        places = g.constant(np.where(places.array < 0, places.array + sizes.array, places.array))
+def flat_indices(g: Builder, indices: Value, sizes: Value, count: int) -> Value:
+    """Which row the last dim of `indices`, one number for each of `sizes`, means when these dims are one."""
+    places = from_front(g, g.cast(indices, np.int64), sizes)
+    if count == 1:
+        return g.squeeze(places, places.rank - 1)
+    if sizes.array is not None:
+        strides = g.constant(np.cumprod([1, *sizes.array[:0:-1]])[::-1].astype(np.int64))
     else:
-        places = g.where(g.LT(places, g.like(places, 0)), g.Add(places, sizes), places)
-    strides = np.cumprod([1, *dims[:0:-1]])[::-1].astype(np.int64)
-    return g.ReduceSum(g.Mul(places, g.constant(strides)), axes=[places.rank - 1], keepdims=0)  # type: ignore[no-any-return]
+        parts = [g.constant(np.ones(1, np.int64))]
+        for i in range(count - 1, 0, -1):
+            parts.append(g.Mul(parts[-1], g.op("Slice", sizes, starts=[i], ends=[i + 1])))
+        strides = g.join(parts[::-1], 0)
+    return g.ReduceSum(g.Mul(places, strides), axes=[places.rank - 1], keepdims=0)
+
+
+def joined(g: Builder, x: Value, count: int) -> Value:
+    """x with its first dims as one."""
+    if count == 1:
+        return x
+    rest = g.dims(x, *range(count, x.rank)) if count < x.rank else None
+    if rest is None or rest.array is not None:
+        return g.reshape(x, [-1, *(() if rest is None or rest.array is None else rest.array.tolist())])
+    found = g.reshape(x, g.join([np.asarray([-1]), rest], 0))
+    found.shape = [None, *x.shape[count:]]
+    return found
 
 
 @rule("GatherND")
 def gather_nd(g: Builder, node: Node, x: Value, indices: Value) -> Value:
     batch, count = node["batch_dims"] or 0, indices.static(-1)
-    dims = [x.static(i) for i in range(batch + count)]
-    rows = flat_indices(g, indices, dims[batch:])
+    rows = flat_indices(g, indices, g.dims(x, *range(batch, batch + count)), count)
     if batch:
+        dims = [x.static(i) for i in range(batch + count)]
         each = int(np.prod(dims[batch:]))
         front = np.arange(int(np.prod(dims[:batch])), dtype=np.int64).reshape(dims[:batch]) * each
         rows = g.Add(rows, g.constant(front.reshape(*dims[:batch], *[1] * (rows.rank - batch))))
-    rest = [x.static(i) for i in range(batch + count, x.rank)]
-    return g.op("Gather", g.reshape(x, [int(np.prod(dims)), *rest]), rows, axis=0)  # type: ignore[no-any-return]
+    return g.one("Gather", joined(g, x, batch + count), rows, axis=0)
 
 
 @rule("ScatterElements", "Scatter")
 def scatter_elements(g: Builder, node: Node, x: Value, indices: Value, updates: Value) -> Value:
     axis, how = node["axis"] % x.rank, node["reduction"] or "none"
-    if how not in ("none", "add"):
-        raise NotPortable(f"reduction = {how!r}, Caffe2 only adds")
-    places = g.cast(from_front(g, indices, x.static(axis)), np.int64)
-    return g.aten("scatter" if how == "none" else "scatter_add", x, places, updates, dim=axis)  # type: ignore[no-any-return]
+    places = g.cast(from_front(g, indices, size_of(g, x, axis)), np.int64)
+    if how in ("none", "add"):
+        return g.aten("scatter" if how == "none" else "scatter_add", x, places, updates, dim=axis)
+    shape, sizes = [indices.static(i) for i in range(x.rank)], [x.static(i) for i in range(x.rank)]
+    strides = np.cumprod([1, *sizes[:0:-1]])[::-1].astype(np.int64)
+    others = sum(
+        (n * s for i, (n, s) in enumerate(zip(np.indices(shape), strides)) if i != axis), np.zeros(shape, np.int64)
+    )
+    rows = g.Add(g.Mul(places, g.like(places, strides[axis])), g.constant(others))
+    flat = _one_by_one(g, how, g.reshape(x, [-1]), g.reshape(rows, [-1]), g.reshape(updates, [-1]))
+    return g.reshape(flat, sizes)
 
 
 @rule("ScatterND")
 def scatter_nd(g: Builder, node: Node, x: Value, indices: Value, updates: Value) -> Value:
     how, count = node["reduction"] or "none", indices.static(-1)
-    if how not in ("none", "add"):
-        raise NotPortable(f"reduction = {how!r}, Caffe2 only adds")
-    dims, rest = [x.static(i) for i in range(count)], [x.static(i) for i in range(count, x.rank)]
-    rows = g.reshape(flat_indices(g, indices, dims), [-1])
-    data, new = g.reshape(x, [int(np.prod(dims)), *rest]), g.reshape(updates, [-1, *rest])
-    found = g.aten("index_put", data, rows, new, accumulate=int(how == "add"))
-    found.shape = data.shape
-    return g.reshape(found, [*dims, *rest])
+    rows = flat_indices(g, indices, g.dims(x, *range(count)), count)
+    data, new = joined(g, x, count), updates if rows.rank == 1 else joined(g, updates, rows.rank)
+    rows = rows if rows.rank == 1 else g.reshape(rows, [-1])
+    if how in ("none", "add"):
+        found = g.aten("index_put", data, rows, new, accumulate=int(how == "add"))
+        found.shape = data.shape
+    else:
+        found = _one_by_one(g, how, data, rows, new)
+    if count == 1:
+        return found
+    found = g.reshape(found, g.dims(x))
+    found.shape = x.shape
+    return found
+
+
+def _one_by_one(g: Builder, how: str, data: Value, rows: Value, updates: Value) -> Value:
+    """The greatest, the least or the product of what is there and what is put there, in a loop over the updates."""
+
+    def step(inner: Builder, given: list[Value]) -> Any:
+        turn, _, held = given
+        row, new = inner.one("Gather", rows, turn, axis=0), inner.op("Gather", updates, turn, axis=0)
+        old = inner.one("Gather", held, row, axis=0)
+        both = inner.Mul(old, new) if how == "mul" else inner.aten({"max": "maximum", "min": "minimum"}[how], old, new)
+        both.shape = old.shape
+        found = inner.aten("index_put", held, inner.unsqueeze(row, 0), inner.unsqueeze(both, 0))
+        found.shape = data.shape
+        return None, [found], []
+
+    (wide,), _ = loop(g, g.reshape(g.dims(rows, 0), []), None, g.accepted(NUMBER, data), step)
+    return g.cast(wide, data.dtype)
 
 
 @rule("OneHot")
 def one_hot(g: Builder, node: Node, indices: Value, depth: Value, values: Value) -> Value:
-    count = int(depth.constant("depth").reshape(-1)[0])
+    count = int(fixed(depth, "depth").reshape(-1)[0])
     axis = node["axis"] % (indices.rank + 1)
     (places,) = [g.cast(indices, np.int64)]
-    places = g.unsqueeze(from_front(g, places, count), axis)
+    places = g.unsqueeze(from_front(g, places, g.constant(np.asarray([count]))), axis)
     shape = [count if i == axis else 1 for i in range(indices.rank + 1)]
     hit = g.EQ(places, g.constant(np.arange(count, dtype=np.int64).reshape(shape)))
     off, on = (g.op("Slice", values, starts=[i], ends=[i + 1]) for i in (0, 1))
@@ -103,16 +160,35 @@ def top_k(g: Builder, node: Node, x: Value, k: Value | None = None) -> list[Valu
     least = node["largest"] == 0
     a = g.Negative(a) if least else a
     if k is None or k.array is not None:
-        number = node["k"] if k is None else int(k.constant("K").reshape(-1)[0])
-        values, places = g.TopK(a, out=2, k=number, axis=axis)
+        number = node["k"] if k is None else int(fixed(k, "K").reshape(-1)[0])
+        values, places = g.op("TopK", a, out=2, k=number, axis=axis)
     else:
-        values, places = g.TopK(a, g.cast(k, np.int64), out=2, axis=axis)
+        values, places = greatest(g, a, g.cast(k, np.int64), axis)
     return [g.cast(g.Negative(values) if least else values, x.dtype), places]
+
+
+def greatest(g: Builder, x: Value, k: Value, axis: int) -> tuple[Value, Value]:
+    """The k greatest along an axis and where they are, for a vector k of one that may hold 0.
+
+    Caffe2's TopK wants 1 at least: it gets an element more, behind all others and not greater than any, and gives one
+    more.
+    """
+    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    sides = [g.dims(x, *range(*r)) for r in ((0, axis), (axis + 1, x.rank)) if r[0] < r[1]]
+    one = g.constant(np.ones(1, np.int64))
+    shape = g.join([*sides[: axis > 0], one, *sides[axis > 0 :]], 0) if x.rank > 1 else one
+    wide = g.join([x, g.full(shape, least, x.dtype)], axis)
+    found = g.op("TopK", wide, g.Add(g.reshape(k, [1]), one), out=2, axis=axis)
+    starts, ends = (np.full(x.rank, n, np.int64) for n in (0, -1))
+    end = g.join([v for v in (ends[:axis], k, ends[axis + 1 :]) if not isinstance(v, np.ndarray) or v.size], 0)
+    values, places = (g.Slice(v, starts, end) for v in found)
+    values.shape = places.shape = [None if i == axis else d for i, d in enumerate(x.shape)]
+    return values, places
 
 
 def places_of(g: Builder, x: Value) -> Value:
     """Where x isn't 0, [count, rank]."""
-    found: Value = g.aten("nonzero", x, like=np.int64)
+    found = g.aten("nonzero", x, like=np.int64)
     found.shape = [None, x.rank]
     return found
 
@@ -126,27 +202,29 @@ def nonzero(g: Builder, node: Node, x: Value) -> Value:
 def compress(g: Builder, node: Node, x: Value, condition: Value) -> Value:
     rows = g.reshape(places_of(g, condition), [-1])
     if node["axis"] is None:
-        return g.op("Gather", g.reshape(x, [-1]), rows, axis=0)  # type: ignore[no-any-return]
-    return g.op("Gather", x, rows, axis=node["axis"] % x.rank)  # type: ignore[no-any-return]
+        return g.one("Gather", g.reshape(x, [-1]), rows, axis=0)
+    return g.one("Gather", x, rows, axis=node["axis"] % x.rank)
 
 
 @rule("CumSum", "CumProd")
 def cumulative(g: Builder, node: Node, x: Value, axis: Value) -> Value:
-    along = int(axis.constant("axis").reshape(-1)[0]) % x.rank
+    along = int(fixed(axis, "axis").reshape(-1)[0]) % x.rank
     name, start = ("cumsum", 0) if node.type == "CumSum" else ("cumprod", 1)
 
     def turned(v: Value) -> Value:
         if not node["reverse"]:
             return v
-        return g.op("Gather", v, np.arange(x.static(along) - 1, -1, -1), axis=along)  # type: ignore[no-any-return]
+        return g.one("Gather", v, np.arange(x.static(along) - 1, -1, -1), axis=along)
 
     found = turned(x)
-    if node["exclusive"]:
+    whole = x.dtype.kind in "iu" and node.type == "CumSum"
+    if node["exclusive"] and not whole:
         first = g.full([1 if i == along else x.static(i) for i in range(x.rank)], start, x.dtype)
         found = g.join([first, g.cut(found, along, 0, x.static(along) - 1)], along)
     found = g.aten(name, found, dim=along, like=np.int64 if x.dtype.kind in "iub" else x)
     found.shape = x.shape
-    return turned(g.cast(found, x.dtype))
+    found = g.cast(found, x.dtype)
+    return turned(g.Sub(found, turned(x)) if node["exclusive"] and whole else found)
 
 
 @rule("ReverseSequence")
@@ -166,12 +244,41 @@ def reverse_sequence(g: Builder, node: Node, x: Value, lengths: Value) -> Value:
 
 @rule("Unique")
 def unique(g: Builder, node: Node, x: Value) -> Any:
-    if node.has("axis") or node.wants(1) or not node["sorted"]:
-        raise NotPortable("along an axis, in the order of appearance, or with the places of the first ones")
-    found = g.aten("_unique2", x, out=3, sorted=1, return_inverse=1, return_counts=1)
-    for value, dtype in zip(found, (x.dtype, np.int64, np.int64)):
-        value.dtype, value.shape = np.dtype(dtype), [None]
-    return [found[0], None, found[1], found[2]]
+    if node.has("axis") and x.rank != 1:
+        raise NotPortable("compares slices along an axis")
+    values, inverse, counts = g.op(
+        "ATen", g.reshape(x, [-1]), out=3, operator="_unique2", sorted=1, return_inverse=1, return_counts=1
+    )
+    for value, dtype, dims in ((values, x.dtype, [None]), (inverse, np.int64, [x.size]), (counts, np.int64, [None])):
+        value.dtype, value.shape = np.dtype(dtype), dims
+    if not node.wants(1) and node["sorted"]:
+        return [values, None, inverse, counts]
+    # the places of the first ones: of all places, sorted by what stands there, those where another value begins
+    length = g.aten("maximum", g.reshape(g.Size(inverse), []), np.int64(1))
+    length.shape = []
+    keys = g.Add(g.Mul(inverse, length), g.Range(length))
+    order = _sorted(g, keys)[0]
+    begins = g.Sub(_shaped(g.aten("cumsum", counts, dim=0), counts), counts)
+    first = _shaped(g.aten("remainder", g.op("Gather", order, begins, axis=0), length), counts)
+    if node["sorted"]:
+        return [values, first, inverse, counts]
+    turn = _sorted(g, first)[1]
+    back = _sorted(g, turn)[1]
+    values, first, counts = (g.op("Gather", v, turn, axis=0) for v in (values, first, counts))
+    return [values, first, g.op("Gather", back, inverse, axis=0), counts]
+
+
+def _sorted(g: Builder, x: Value) -> list[Value]:
+    """An int64 vector in rising order, and the places that its elements come from."""
+    found = [_shaped(v, x) for v in g.op("ATen", x, out=2, operator="sort")]
+    for value in found:
+        value.dtype = np.dtype(np.int64)
+    return found
+
+
+def _shaped(value: Value, like: Value) -> Value:
+    value.shape = like.shape
+    return value
 
 
 @rule("BitShift")

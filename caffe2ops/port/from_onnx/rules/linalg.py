@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import FLOAT, Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.values import FLOAT
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 
 def product(g: Builder, A: Value, B: Value) -> Value:
@@ -34,7 +36,7 @@ def gemm(g: Builder, node: Node, A: Value, B: Value, C: Value | None = None) -> 
     width = b.shape[0 if node["transB"] else 1]
     fits = C is not None and C.has_rank and C.shape == (width,) and isinstance(width, int)
     if fits and alpha == beta == 1 and not node["transA"] and a.dtype == A.dtype:
-        return g.op("FC" if node["transB"] else "FCTransposed", a, b, C)  # type: ignore[no-any-return]
+        return g.one("FC" if node["transB"] else "FCTransposed", a, b, C)
     found = g.MatMul(a, b, trans_a=node["transA"] or None, trans_b=node["transB"] or None)
     if alpha != 1:
         found = g.Mul(found, g.like(found, alpha))

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import FLOAT, Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.values import FLOAT, fixed
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 
 def last(g: Builder, x: Value, axis: int, make: Any) -> Value:
@@ -19,29 +21,23 @@ def last(g: Builder, x: Value, axis: int, make: Any) -> Value:
 @rule("Softmax", "LogSoftmax", "Hardmax")
 def softmax(g: Builder, node: Node, x: Value) -> Value:
     axis = node["axis"] % x.rank
-    (a,) = g.accepted(FLOAT, x)
-    if node.type == "Hardmax":
-        return _hardmax(g, node, x, axis)
-    if node.opset < 13:  # all dims from the axis on are one
-        found = g.Softmax(a, axis=axis)
-    else:
-        found = last(g, a, axis, lambda v: g.Softmax(v, axis=v.rank - 1))
+    if node.opset >= 13 or axis == x.rank - 1:
+        (a,) = g.accepted(FLOAT, x)
+        return g.cast(last(g, a, axis, lambda v: _of_last(g, node, v)), x.dtype)
+    flat = g.Flatten(*g.accepted(FLOAT, x), axis=axis)  # all dims from the axis on are one
+    return g.cast(g.reshape(_of_last(g, node, flat), g.dims(x)), x.dtype)
+
+
+def _of_last(g: Builder, node: Node, x: Value) -> Value:
+    """Of the last dim."""
+    axis = x.rank - 1
+    if node.type == "Softmax":
+        return g.Softmax(x, axis=axis)
     if node.type == "LogSoftmax":
-        if node.opset < 13:
-            raise NotPortable("LogSoftmax over several dims")
-        shifted = g.Sub(a, g.ReduceMax(a, axes=[axis], keepdims=1))
-        found = g.Sub(shifted, g.Log(g.ReduceSum(g.Exp(shifted), axes=[axis], keepdims=1)))
-    return g.cast(found, x.dtype)
-
-
-def _hardmax(g: Builder, node: Node, x: Value, axis: int) -> Value:
-    """1 where the first maximum is, 0 elsewhere."""
-    flat = g.Flatten(x, axis=axis) if node.opset < 13 else g.moved(x, axis, -1)
-    places = g.ArgMax(flat, axis=flat.rank - 1, keepdims=1)
-    width = flat.static(-1)
-    shape = [1] * (flat.rank - 1) + [width]
-    found = g.cast(g.EQ(places, g.constant(np.arange(width).reshape(shape))), x.dtype)
-    return g.reshape(found, [d for d in x.shape]) if node.opset < 13 else g.moved(found, -1, axis)
+        shifted = g.Sub(x, g.ReduceMax(x, axes=[axis], keepdims=1))
+        return g.Sub(shifted, g.Log(g.ReduceSum(g.Exp(shifted), axes=[axis], keepdims=1)))
+    width, places = x.static(-1), g.ArgMax(x, axis=axis, keepdims=1)  # 1 where the first maximum is
+    return g.cast(g.EQ(places, g.constant(np.arange(width).reshape([1] * axis + [width]))), x.dtype)
 
 
 @rule("BatchNormalization")
@@ -72,7 +68,7 @@ def _trained(g: Builder, node: Node, x: Value, scale: Value, bias: Value, mean: 
     keep = node["momentum"]
 
     def moved(old: Value, new: Value) -> Value:
-        return g.Add(g.Mul(old, g.like(old, keep)), g.Mul(new, g.like(new, 1 - keep)))  # type: ignore[no-any-return]
+        return g.Add(g.Mul(old, g.like(old, keep)), g.Mul(new, g.like(new, 1 - keep)))
 
     return [found, *(moved(old, new) for old, new, i in ((mean, now, 1), (var, spread, 2)) if node.wants(i))]
 
@@ -85,7 +81,7 @@ def instance_norm(g: Builder, node: Node, x: Value, scale: Value, bias: Value) -
     mean, var = g.op("Moments", x, out=2, axes=axes, keepdims=1)
     normal = g.Div(g.Sub(x, mean), g.Sqrt(g.Add(var, g.like(x, node["epsilon"]))))
     shape = [1, -1] + [1] * len(axes)
-    return g.Add(g.Mul(normal, g.reshape(scale, shape)), g.reshape(bias, shape))  # type: ignore[no-any-return]
+    return g.Add(g.Mul(normal, g.reshape(scale, shape)), g.reshape(bias, shape))
 
 
 @rule("LayerNormalization")
@@ -130,9 +126,11 @@ def local_response(g: Builder, node: Node, x: Value) -> Value:
 @rule("Dropout")
 def dropout(g: Builder, node: Node, x: Value, ratio: Value | None = None, training: Value | None = None) -> Any:
     """In inference: everything passes."""
-    if node.opset >= 12 and training is not None and bool(training.constant("training_mode")):
-        share = 0.5 if ratio is None else float(ratio.constant("ratio"))
+    if node.opset >= 12 and training is not None and bool(fixed(training, "training_mode")):
+        share = 0.5 if ratio is None else float(fixed(ratio, "ratio"))
         if share:
             raise NotPortable("drops elements at random (training_mode)")
-    mask = [g.full(g.dims(x), True, bool)] if node.wants(1) else []
-    return [x, *mask]
+    if not node.wants(1):
+        return [x]
+    dtype = bool if node.opset >= 10 else x.dtype
+    return [x, g.full(g.dims(x), 1, dtype)]

@@ -1,4 +1,4 @@
-"""Numbers of 8 bits, by the arithmetic that ONNX defines them with: Caffe2's Int8 tensors carry their scale, ONNX's not."""
+"""Numbers of 8 bits, by the arithmetic that defines them in ONNX: Caffe2's Int8 tensors carry their scale."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import Builder, NotPortable, Value, known
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.image import window
 from caffe2ops.port.from_onnx.rules.linalg import product
+from caffe2ops.port.from_onnx.values import known
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 
 def along(g: Builder, x: Value, number: Value, axis: int, block: int) -> Value:
@@ -20,7 +22,7 @@ def along(g: Builder, x: Value, number: Value, axis: int, block: int) -> Value:
     axis %= x.rank
     if number.rank == x.rank:
         places = np.repeat(np.arange(number.static(axis)), block)[: x.static(axis)].astype(np.int64)
-        return g.op("Gather", number, places, axis=axis)  # type: ignore[no-any-return]
+        return g.one("Gather", number, places, axis=axis)
     return g.reshape(number, [number.static(0) if i == axis else 1 for i in range(x.rank)])
 
 
@@ -65,7 +67,9 @@ def centred(g: Builder, x: Value, zero: Value | None, axis: int) -> Value:
 
 
 @rule("MatMulInteger")
-def matmul_integer(g: Builder, node: Node, a: Value, b: Value, a_zero: Value | None = None, b_zero: Value | None = None) -> Value:
+def matmul_integer(
+    g: Builder, node: Node, a: Value, b: Value, a_zero: Value | None = None, b_zero: Value | None = None
+) -> Value:
     return g.cast(product(g, centred(g, a, a_zero, -2), centred(g, b, b_zero, -1)), np.int32)
 
 
@@ -82,17 +86,21 @@ def matmul(g: Builder, node: Node, a: Value, a_scale: Value, a_zero: Value, b: V
 def _convolved(g: Builder, node: Node, x: Value, w: Value, x_zero: Value | None, w_zero: Value | None) -> Value:
     kernel = list(node["kernel_shape"] or (w.static(i) for i in range(2, w.rank)))
     images, filters = centred(g, x, x_zero, 1), centred(g, w, w_zero, 0)
-    return g.Conv(images, filters, **window(node, x, kernel), group=node["group"])  # type: ignore[no-any-return]
+    return g.Conv(images, filters, **window(node, x, kernel), group=node["group"])
 
 
 @rule("ConvInteger")
-def convolution_integer(g: Builder, node: Node, x: Value, w: Value, x_zero: Value | None = None, w_zero: Value | None = None) -> Value:
+def convolution_integer(
+    g: Builder, node: Node, x: Value, w: Value, x_zero: Value | None = None, w_zero: Value | None = None
+) -> Value:
     return g.cast(_convolved(g, node, x, w, x_zero, w_zero), np.int32)
 
 
 @rule("QLinearConv")
-def convolution(g: Builder, node: Node, x: Value, x_scale: Value, x_zero: Value, w: Value, w_scale: Value, w_zero: Value,
-                y_scale: Value, y_zero: Value, bias: Value | None = None) -> Value:  # fmt: skip
+def convolution(
+    g: Builder, node: Node, x: Value, x_scale: Value, x_zero: Value, w: Value, w_scale: Value, w_zero: Value,
+    y_scale: Value, y_zero: Value, bias: Value | None = None,
+) -> Value:  # fmt: skip
     found = _convolved(g, node, x, w, x_zero, w_zero)
     if bias is not None:
         found = g.Add(found, g.cast(g.reshape(bias, [1, -1] + [1] * (x.rank - 2)), np.float64))

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.control import loop
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 DEFAULTS = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
@@ -108,8 +109,8 @@ def recurrent(
         each = len(functions) // count
         parts = []
         for d, back in enumerate(backwards):
-            bias = g.split(_of(g, b, d), [gates * size] * 2, 0)
-            layer = Layer(node, size, _of(g, w, d), _of(g, r, d), *bias, None if p is None else _of(g, p, d),
+            of_x, of_h = g.split(_of(g, b, d), [gates * size] * 2, 0)
+            layer = Layer(node, size, _of(g, w, d), _of(g, r, d), of_x, of_h, None if p is None else _of(g, p, d),
                           functions[d * each : (d + 1) * each], node["clip"])  # fmt: skip
             parts.append(_direction(g, layer, x, lengths, [_of(g, s, d) for s in states], back))
         results = [g.join([g.unsqueeze(part[i], 1 if i == 0 else 0) for part in parts], 1 if i == 0 else 0)
@@ -140,7 +141,7 @@ def _names(node: Node, count: int) -> list[str]:
 def _activations(names: Sequence[str], alphas: Sequence[float], betas: Sequence[float]) -> list[Activation]:
     """The functions; alphas and betas go in turn to those that take them."""
     given = {"alpha": iter(alphas), "beta": iter(betas)}
-    found = []
+    found: list[Activation] = []
     for name in names:
         if name.lower() not in ACTIVATIONS:
             raise NotPortable(f"activation {name!r}, wants one of {', '.join(ACTIVATIONS)}")
@@ -148,7 +149,7 @@ def _activations(names: Sequence[str], alphas: Sequence[float], betas: Sequence[
         args = {key: next(given[key], default) for key, default in defaults.items()}
 
         def call(g: Builder, x: Value, operator: str = operator, args: Any = args) -> Value:
-            return g.op(operator, x, **args)  # type: ignore[no-any-return]
+            return g.one(operator, x, **args)
 
         found.append(call)
     return found
@@ -162,8 +163,10 @@ def _inference(g: Builder, x: Value, w: Value, r: Value, b: Value, states: Seque
     for d in range(count):
         biases = g.split(_of(g, b, d), [4 * size] * 2, 0)
         for value in (_of(g, w, d), _of(g, r, d), *biases):
-            params.append(g.constant(value.array[rows]) if value.array is not None else g.op("Gather", value, rows, axis=0))
-    y, h, c = g.InferenceLSTM(x, *states, *params, out=3, bidirectional=int(count == 2) or None)
+            params.append(
+                g.constant(value.array[rows]) if value.array is not None else g.op("Gather", value, rows, axis=0)
+            )
+    y, h, c = g.op("InferenceLSTM", x, *states, *params, out=3, bidirectional=int(count == 2) or None)
     if count == 1:
         return [g.unsqueeze(y, 1), h, c]
     y = g.join([g.unsqueeze(half, 1) for half in g.split(y, [size, size], 2)], 1)
@@ -191,6 +194,6 @@ def _direction(
     done, (rows,) = loop(g, steps, None, states, step)
     if backwards:
         turns = g.Range(steps) if steps.array is None else g.constant(np.arange(int(steps.array)))
-        rows = g.op("Gather", rows, g.Sub(last, turns) if turns.array is None else turns.array[::-1].copy(), axis=0)
-    rows.shape = x.shape[:2] + (layer.size,)
+        rows = g.one("Gather", rows, g.Sub(last, turns) if turns.array is None else turns.array[::-1].copy(), axis=0)
+    rows.shape = (*x.shape[:2], layer.size)
     return [rows, *done]

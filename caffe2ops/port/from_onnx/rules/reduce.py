@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import FLOAT, NUMBER, Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.values import FLOAT, NUMBER, fixed
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 DIRECT = {
     "ReduceSum": NUMBER, "ReduceMean": FLOAT, "ReduceMax": NUMBER, "ReduceMin": NUMBER, "ReduceL1": FLOAT,
@@ -20,7 +22,7 @@ def axes_of(node: Node, axes: Value | None) -> list[int]:
     """The axes, an attribute in older versions and an input in newer ones."""
     if node.has("axes"):
         return list(node["axes"])
-    return [] if axes is None else [int(a) for a in axes.constant("axes").reshape(-1)]
+    return [] if axes is None else [int(a) for a in fixed(axes, "axes").reshape(-1)]
 
 
 @rule(*DIRECT, "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare")
@@ -94,7 +96,9 @@ def _of_none(g: Builder, node: Node, x: Value, axes: list[int], keep: bool) -> V
     start: Any = {"ReduceProd": 1, "ReduceLogSum": -np.inf, "ReduceLogSumExp": -np.inf, "ReduceMax": least[0],
                   "ReduceMin": least[1], "ReduceMean": None}.get(node.type, 0)  # fmt: skip
     folded = _counted(x, axes) or list(range(x.rank))
-    if start is None or not any(x.shape[a] == 0 for a in folded):
+    if not any(x.shape[a] == 0 for a in folded):  # nothing is folded, but there is nothing to fold either
+        start = 0
+    if start is None:
         raise NotPortable("folds a tensor without elements")
     return g.constant(np.full([1 if i in folded else x.static(i) for i in range(x.rank) if keep or i not in folded],
                               start, x.dtype))  # fmt: skip
@@ -104,8 +108,8 @@ def _of_none(g: Builder, node: Node, x: Value, axes: list[int], keep: bool) -> V
 def extreme(g: Builder, node: Node, x: Value) -> Value:
     axis, (a,) = node["axis"] % x.rank, g.accepted(NUMBER, x)
     if not node["select_last_index"]:
-        return g.op(node.type, a, axis=axis, keepdims=node["keepdims"])  # type: ignore[no-any-return]
+        return g.one(node.type, a, axis=axis, keepdims=node["keepdims"])
     turned = g.aten("flip", a, dims=[axis])
     turned.shape = a.shape
-    found = g.op(node.type, turned, axis=axis, keepdims=node["keepdims"])
-    return g.Sub(g.constant(np.int64(x.static(axis) - 1)), found)  # type: ignore[no-any-return]
+    found = g.one(node.type, turned, axis=axis, keepdims=node["keepdims"])
+    return g.Sub(g.constant(np.int64(x.static(axis) - 1)), found)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.from_onnx.builder import NUMBER, Builder, NotPortable, Value
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.reduce import axes_of
+from caffe2ops.port.from_onnx.values import NUMBER, fixed
+from caffe2ops.port.onnx.values import NotPortable, Value
 
 
 @rule("Constant")
@@ -42,7 +44,7 @@ def shape(g: Builder, node: Node, x: Value) -> Value:
 
 @rule("Size")
 def size(g: Builder, node: Node, x: Value) -> Value:
-    return g.constant(np.int64(x.size)) if x.has_rank and x.known else g.Size(x)
+    return g.Size(x) if not x.has_rank or x.size is None else g.constant(np.int64(x.size))
 
 
 @rule("Reshape")
@@ -50,7 +52,8 @@ def reshape(g: Builder, node: Node, x: Value, dims: Value) -> Value:
     if not node["allowzero"]:
         return g.reshape(x, dims)
     if dims.array is None:
-        raise NotPortable("allowzero = 1 with a shape that is computed: Caffe2's 0 is a dim as before")
+        g.note("a computed dim of 0 is the dim as before in Caffe2, 0 elements in ONNX (allowzero = 1)")
+        return g.reshape(x, dims)
     wanted = dims.array.tolist()
     if 0 in wanted and wanted != [x.shape[i] if i < x.rank else -1 for i in range(len(wanted))]:
         if x.known and x.size == 0 and -1 not in wanted:
@@ -62,7 +65,7 @@ def reshape(g: Builder, node: Node, x: Value, dims: Value) -> Value:
 @rule("Flatten")
 def flatten(g: Builder, node: Node, x: Value) -> Value:
     axis = node["axis"]
-    return g.Flatten(x, axis=axis % x.rank if axis < 0 else axis)  # type: ignore[no-any-return]
+    return g.Flatten(x, axis=axis % x.rank if axis < 0 else axis)
 
 
 @rule("Transpose")
@@ -96,7 +99,7 @@ def split(g: Builder, node: Node, x: Value, sizes: Value | None = None) -> list[
     if node.has("split"):
         given = node["split"]
     elif sizes is not None:
-        given = sizes.constant("split").tolist()
+        given = fixed(sizes, "split").tolist()
     else:
         each = -(-x.static(axis) // count)
         given = [min(each, x.static(axis) - each * i) for i in range(count)]
@@ -109,7 +112,7 @@ def cut(
     steps: Value | None = None,
 ) -> Value:  # fmt: skip
     def given(name: str, value: Value | None) -> Any:
-        return node[name] if node.opset < 10 else None if value is None else value.constant(name).tolist()
+        return node[name] if node.opset < 10 else None if value is None else fixed(value, name).tolist()
 
     try:
         begins, stops = given("starts", starts), given("ends", ends)
@@ -128,7 +131,7 @@ def _along(g: Builder, x: Value, axis: int, start: int, stop: int, step: int) ->
         places = range(*slice(start, stop, step).indices(dim))
         if step == 1:
             return g.cut(x, axis, places.start, max(places.start, places.stop))
-        return g.op("Gather", x, np.asarray(places, np.int64), axis=axis)  # type: ignore[no-any-return]
+        return g.one("Gather", x, np.asarray(places, np.int64), axis=axis)
     if step != 1:
         raise NotPortable(f"takes every {step}th element of dim {axis}, whose size isn't known")
     first = start if start >= 0 else start - 1  # Caffe2's -1 is the end itself
@@ -137,15 +140,15 @@ def _along(g: Builder, x: Value, axis: int, start: int, stop: int, step: int) ->
         return g.cut(x, axis, first, last)
     starts, ends = [0] * x.rank, [-1] * x.rank
     starts[axis], ends[axis] = first, last
-    return g.op("Slice", x, starts=starts, ends=ends)  # type: ignore[no-any-return]
+    return g.one("Slice", x, starts=starts, ends=ends)
 
 
 def _computed(g: Builder, x: Value, starts: Any, ends: Any, axes: Value | None, steps: Value | None) -> Value:
     """Cut where computed numbers say; Caffe2 counts them from the front, or one further from the end."""
-    if steps is not None and (steps.constant("steps") != 1).any():
+    if steps is not None and (fixed(steps, "steps") != 1).any():
         raise NotPortable("starts and ends are computed, and steps aren't 1")
     count = starts.static(0)
-    along = list(range(count)) if axes is None else [int(a) % x.rank for a in axes.constant("axes")]
+    along = list(range(count)) if axes is None else [int(a) % x.rank for a in fixed(axes, "axes")]
     size = g.Gather(g.cast(g.dims(x), np.int64), np.asarray(along, np.int64))
     places = []
     for given in (starts, ends):
@@ -157,11 +160,11 @@ def _computed(g: Builder, x: Value, starts: Any, ends: Any, axes: Value | None, 
     for i, axis in enumerate(along):
         parts = []
         for value, rest in zip(places, (0, -1)):
-            one = g.op("Slice", value, starts=[i], ends=[i + 1])
+            one = g.one("Slice", value, starts=[i], ends=[i + 1])
             around = [np.full(n, rest, np.int64) for n in (axis, x.rank - axis - 1)]
             parts.append(g.join([v for v in (around[0], one, around[1]) if not isinstance(v, np.ndarray) or v.size], 0))
         shape = x.shape
-        x = g.op("Slice", x, *parts)
+        x = g.one("Slice", x, *parts)
         x.shape = [None if j == axis else d for j, d in enumerate(shape)]
     return x
 
@@ -173,7 +176,7 @@ def expand(g: Builder, node: Node, x: Value, dims: Value) -> Value:
 
 @rule("Tile")
 def tile(g: Builder, node: Node, x: Value, repeats: Value, tiles: Value | None = None) -> Value:
-    return g.NumpyTile(x, g.cast(repeats, np.int64))  # type: ignore[no-any-return]
+    return g.NumpyTile(x, g.cast(repeats, np.int64))
 
 
 @rule("Range")
@@ -198,31 +201,41 @@ def eye(g: Builder, node: Node, x: Value) -> Value:
 
 @rule("DepthToSpace", "SpaceToDepth")
 def blocks(g: Builder, node: Node, x: Value) -> Value:
-    block, (n, c, h, w) = node["blocksize"], (x.static(i) for i in range(4))
+    block, n, c = node["blocksize"], x.shape[0], x.static(1)
+    h, w = x.shape[2:]
+
+    def times(dim: Any) -> Any:
+        return dim * block if isinstance(dim, int) else None
+
+    def over(dim: Any) -> Any:
+        return dim // block if isinstance(dim, int) else None
+
     if node.type == "SpaceToDepth":
-        folded = g.reshape(x, [n, c, h // block, block, w // block, block])
+        folded = g.reshape_to(x, [n, c, over(h), block, over(w), block])
         order = [0, 1, 3, 5, 2, 4] if node["mode"] == "CRD" else [0, 3, 5, 1, 2, 4]
-        return g.reshape(g.transpose(folded, order), [n, c * block**2, h // block, w // block])
+        return g.reshape_to(g.transpose(folded, order), [n, c * block**2, over(h), over(w)])
     if node["mode"] == "CRD":
-        folded = g.transpose(g.reshape(x, [n, c // block**2, block, block, h, w]), [0, 1, 4, 2, 5, 3])
+        folded = g.transpose(g.reshape_to(x, [n, c // block**2, block, block, h, w]), [0, 1, 4, 2, 5, 3])
     else:
-        folded = g.transpose(g.reshape(x, [n, block, block, c // block**2, h, w]), [0, 3, 4, 1, 5, 2])
-    return g.reshape(folded, [n, c // block**2, h * block, w * block])
+        folded = g.transpose(g.reshape_to(x, [n, block, block, c // block**2, h, w]), [0, 3, 4, 1, 5, 2])
+    return g.reshape_to(folded, [n, c // block**2, times(h), times(w)])
 
 
 @rule("Trilu")
 def triangle(g: Builder, node: Node, x: Value, k: Value | None = None) -> Value:
-    offset = 0 if k is None else int(k.constant("k"))
+    offset = 0 if k is None else int(fixed(k, "k"))
     rows, columns = x.static(-2), x.static(-1)
     kept = np.tri(rows, columns, offset if not node["upper"] else offset - 1, dtype=bool)
     return g.where(g.constant(~kept if node["upper"] else kept), x, g.like(x, 0))
 
 
 @rule("Pad")
-def pad(g: Builder, node: Node, x: Value, pads: Value | None = None, value: Value | None = None, axes: Value | None = None) -> Value:
-    given = node["pads"] if pads is None else pads.constant("pads").tolist()
-    fill = (node["value"] or 0.0) if pads is None else 0 if value is None else value.constant("constant_value").item()
-    along = [a % x.rank for a in axes.constant("axes").tolist()] if axes is not None else list(range(x.rank))
+def pad(
+    g: Builder, node: Node, x: Value, pads: Value | None = None, value: Value | None = None, axes: Value | None = None
+) -> Value:
+    given = node["pads"] if pads is None else fixed(pads, "pads").tolist()
+    fill = (node["value"] or 0.0) if pads is None else 0 if value is None else fixed(value, "constant_value").item()
+    along = [a % x.rank for a in fixed(axes, "axes").tolist()] if axes is not None else list(range(x.rank))
     heads, tails = [0] * x.rank, [0] * x.rank
     for i, axis in enumerate(along):
         heads[axis], tails[axis] = given[i], given[i + len(along)]
@@ -235,15 +248,17 @@ def padded(g: Builder, x: Value, heads: list[int], tails: list[int], mode: str, 
         return x
     image = x.rank == 4 and not any((*heads[:2], *tails[:2])) and min(*heads, *tails) >= 0
     if image and x.dtype == np.float32 and mode in ("constant", "reflect", "edge"):
-        return g.PadImage(x, pads=[*heads[2:], *tails[2:]], mode=mode, value=float(fill))  # type: ignore[no-any-return]
+        return g.PadImage(x, pads=[*heads[2:], *tails[2:]], mode=mode, value=float(fill))
     for axis in [i for i, pair in enumerate(zip(heads, tails)) if any(pair)]:
         if mode == "constant":
             x = _put_around(g, x, axis, heads[axis], tails[axis], fill)
         else:
             size = x.static(axis)
-            places = np.pad(np.arange(size), (max(heads[axis], 0), max(tails[axis], 0)), mode)  # type: ignore[call-overload]
+            around: Any = (max(heads[axis], 0), max(tails[axis], 0))
+            how: Any = mode
+            places = np.pad(np.arange(size), around, how)
             places = places[max(-heads[axis], 0) : len(places) - max(-tails[axis], 0)]
-            x = g.op("Gather", x, places.astype(np.int64), axis=axis)
+            x = g.one("Gather", x, places.astype(np.int64), axis=axis)
     return x
 
 

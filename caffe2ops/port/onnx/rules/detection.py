@@ -31,6 +31,13 @@ def roi_align(g: Builder, op: Any, X: Value, rois: Value) -> Value:
     return to_last(g, made) if op.channels_last else made
 
 
+@rule("RoIPool")
+def roi_pool(g: Builder, op: Any, X: Value, rois: Value) -> tuple[Value]:
+    if not op.is_test:
+        raise NotPortable("tells where the greatest elements stand (is_test = 0), which ONNX does not; set is_test = 1")
+    return (g.MaxRoiPool(X, rois, pooled_shape=[op.pooled_h, op.pooled_w], spatial_scale=op.spatial_scale),)
+
+
 def upright(op: Any, numbers: int) -> None:
     if numbers != 4:
         raise NotPortable("boxes with an angle: ONNX's NonMaxSuppression knows upright ones only")

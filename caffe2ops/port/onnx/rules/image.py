@@ -133,7 +133,7 @@ def average(g: Builder, op: Any, x: Value) -> Value:
 
 
 def _counts_padding(op: Any) -> bool:
-    return bool(getattr(op, "count_include_pad", False))  # those of 8 bits have no such argument
+    return bool(getattr(op, "count_include_pad", True))  # those of 8 bits have no such argument, and count it
 
 
 @rule("LpPool")
@@ -206,20 +206,47 @@ def upsample_bilinear(g: Builder, op: Any, X: Value, scales: Value | None = None
 @rule("Im2Col")
 def im2col(g: Builder, op: Any, X: Value) -> Value:
     x = to_first(g, X) if op.channels_last else X
-    kernel, strides, dilations, heads, tails = windows(op, x)
-    channels, taps = x.static(1, "X"), int(np.prod(kernel))
-    eye = np.zeros((channels * taps, 1, taps), x.dtype)  # one filter for each tap of each channel
-    eye[np.arange(channels * taps), 0, np.tile(np.arange(taps), channels)] = 1
-    made = g.Conv(
-        x, eye.reshape(-1, 1, *kernel), kernel_shape=kernel, strides=strides, dilations=dilations,
-        pads=[*heads, *tails], group=channels,
-    )  # fmt: skip
+    made = patches(g, op, x)
     if not op.channels_last:
         return made
+    channels, taps = x.static(1), made.static(1) // x.static(1)
     last = to_last(g, made)  # [N, positions..., C, taps] -> [N, positions..., taps, C]
     split = g.reshape(last, g.dims(last, slice(0, last.rank - 1)), channels, taps)
     order = [*range(last.rank - 1), last.rank, last.rank - 1]
     return g.reshape(g.transpose(split, order), g.dims(last))
+
+
+def patches(g: Builder, op: Any, x: Value) -> Value:
+    """The patch under each place of a window as a column, [N, C * taps, positions...]: by filters that pick a tap."""
+    kernel, strides, dilations, heads, tails = windows(op, x)
+    channels, taps = x.static(1, "X"), int(np.prod(kernel))
+    eye = np.zeros((channels * taps, 1, taps), x.dtype)  # one filter for each tap of each channel
+    eye[np.arange(channels * taps), 0, np.tile(np.arange(taps), channels)] = 1
+    return g.Conv(
+        x, eye.reshape(-1, 1, *kernel), kernel_shape=kernel, strides=strides, dilations=dilations,
+        pads=[*heads, *tails], group=channels,
+    )  # fmt: skip
+
+
+@rule("LC", "LC1D", "LC2D", "LC3D")
+def locally_connected(g: Builder, op: Any, X: Value, filter: Value, bias: Value | None = None) -> Value:
+    """The patch under each place as a column, times the filters of the place."""
+    if op.global_pooling:
+        raise NotPortable("global_pooling")
+    x = to_first(g, X) if op.channels_last else X
+    rank = x.rank - 2
+    dims = list(filter.shape)
+    if op.channels_last:  # [places..., M, kernel..., C]
+        filter = g.transpose(filter, [*range(rank + 1), len(dims) - 1, *range(rank + 1, len(dims) - 1)])
+    taps = patches(g, op, x)  # [N, C * taps, places...]
+    places = [filter.static(i, "the filter") for i in range(rank)]
+    count, M = int(np.prod(places)), filter.static(rank, "the filter")
+    columns = g.transpose(g.reshape(taps, g.dims(taps, [0]), taps.static(1), count), [2, 1, 0])
+    made = g.MatMul(g.reshape(filter, count, M, -1), columns)  # [places, M, N]
+    if bias is not None:
+        made = g.Add(made, g.reshape(bias, count, M, 1))
+    y = g.reshape(g.transpose(made, [2, 1, 0]), -1, M, *places)
+    return to_last(g, y) if op.channels_last else y
 
 
 @rule("Col2Im")

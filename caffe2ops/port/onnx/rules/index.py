@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.rules.segment import ONE, Ragged, _behind, count_up, summed, wide
+from caffe2ops.port.onnx.rules.segment import ONE, Ragged, count_up, row_dims, summed, wide
 from caffe2ops.port.onnx.values import NotPortable, Value
 
 
@@ -168,7 +168,7 @@ def sparse_to_dense_mask(
 @rule("ScatterAssign")
 def scatter_assign(g: Builder, op: Any, data: Value, indices: Value, slices: Value) -> Value:
     flat = g.flat(wide(g, indices))
-    return g.ScatterND(data, g.unsqueeze(flat, 1), g.reshape(slices, g.dims(flat), *_behind(g, data)))
+    return g.ScatterND(data, g.unsqueeze(flat, 1), g.reshape(slices, g.dims(flat), *row_dims(g, data)))
 
 
 @rule("Scatter")

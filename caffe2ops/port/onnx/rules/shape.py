@@ -81,7 +81,7 @@ def to_first(g: Builder, x: Value) -> Value:
     return g.transpose(x, [0, x.rank - 1, *range(1, x.rank - 1)])
 
 
-@rule("Concat")
+@rule("Concat", "DepthConcat")
 def concat(g: Builder, op: Any, *inputs: Value) -> tuple[Value, Value | None]:
     new = op._new_axis
     axis = op._axis(inputs[0].rank + new)
@@ -94,7 +94,7 @@ def concat(g: Builder, op: Any, *inputs: Value) -> tuple[Value, Value | None]:
     return joined, g.cast(g.vector(*(g.dims(x, [axis]) for x in inputs)), np.int32)
 
 
-@rule("Split")
+@rule("Split", "DepthSplit")
 def split(g: Builder, op: Any, x: Value, sizes: Value | None = None) -> tuple[Value, ...]:
     axis = op._axis(x.rank)
     if op.n_outputs == 1 and not op.add_axis:

@@ -20,7 +20,7 @@ def divide_by_root(x: Tensor, scale: Tensor) -> Tensor:
 
 def box_cox(x: Tensor, lambda1: Tensor, lambda2: Tensor) -> Tensor:
     """((x + lambda2) ^ lambda1 - 1) / lambda1, the logarithm where lambda1 is 0."""
-    base = (x.reshape(x.shape[0], -1) + lambda2).clamp(min=1e-6)
+    base = (x.reshape(-1, lambda2.numel()) + lambda2).clamp(min=1e-6)
     zero = lambda1 == 0
     power = (base**lambda1 - 1) / torch.where(zero, 1, lambda1)
     return torch.where(zero, base.log(), power).reshape(x.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 
@@ -18,7 +18,8 @@ def resize_nearest(x: Tensor, axis: int, scale: float) -> Tensor:
 
 def channel_shuffle(x: Tensor, groups: int, axis: int = 1) -> Tensor:
     """Channel k of group i moves to place k * groups + i."""
-    return x.unflatten(axis, (groups, -1)).transpose(axis, axis + 1).flatten(axis, axis + 1)
+    shape = (*x.shape[:axis], groups, -1, *x.shape[axis + 1 :])
+    return x.reshape(shape).transpose(axis, axis + 1).reshape(x.shape)
 
 
 def average_pool(
@@ -29,11 +30,18 @@ def average_pool(
 ) -> Tensor:
     """The mean over windows, padding (as F.pad takes it) not counted."""
     pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.dim() - 3]
-    there = F.pad(torch.ones_like(x), pads)
-    return pool(F.pad(x, pads), size, step) / pool(there, size, step)
+    there: Tensor = pool(F.pad(torch.ones_like(x), pads), size, step)
+    total: Tensor = pool(F.pad(x, pads), size, step)
+    return total / there
 
 
-def local_response(x: Tensor, size: int, alpha: float, bias: float, axis: int) -> Tensor:
+def local_response(
+    x: Tensor,
+    size: int,
+    alpha: float,
+    bias: float,
+    axis: int,
+) -> Tensor:
     """bias + alpha / size * the sum of the squares of `size` channels around each."""
     before = (size - 1) // 2
     squares = (x * x).movedim(axis, -1)
@@ -60,7 +68,7 @@ def roi_align(
 ) -> Tensor:
     """The mean of bilinear samples in each bin of regions [R, (index), x1, y1, x2, y2]."""
     height, width = x.shape[2:]
-    index = rois[:, 0].long() if rois.shape[1] == 5 else rois.new_zeros(len(rois)).long()
+    index = (rois[:, 0] if rois.shape[1] == 5 else rois.new_zeros(len(rois))).long()
     boxes = rois[:, -4:] * scale - (0.5 if aligned else 0.0)
     pooled = []
     for picture, (left, top, right, bottom) in zip(index.tolist(), boxes.unbind(0)):
@@ -71,8 +79,9 @@ def roi_align(
             each = length / bins
             count = ratio if ratio > 0 else max(int(torch.ceil(each)), 0)
             steps = torch.arange(bins * count, device=x.device).to(x.dtype)
-            bin_, tap = steps.div(max(count, 1), rounding_mode="floor"), steps % max(count, 1)
-            places.append((count, start + bin_ * each + (tap + 0.5) * each / max(count, 1)))
+            bin_ = steps.div(max(count, 1), rounding_mode="floor")
+            tap = (steps % max(count, 1) + 0.5) * each / max(count, 1)
+            places.append((count, start + bin_ * each + tap))
         (rows, at_y), (columns, at_x) = places
         y0, y1, dy, in_y = bilinear_taps(at_y, height)
         x0, x1, dx, in_x = bilinear_taps(at_x, width)
@@ -82,21 +91,24 @@ def roi_align(
         lower = plane[:, y1][:, :, x0] * (1 - dx) + plane[:, y1][:, :, x1] * dx
         samples = (upper * (1 - dy) + lower * dy) * (in_y[:, None] & in_x[None, :])
         shape = (-1, size[0], rows, size[1], columns)
-        total = samples.reshape(shape).sum((2, 4)) if rows and columns else None
-        empty = plane.new_zeros(plane.shape[0], *size)
-        pooled.append(empty if total is None else total / (rows * columns))
+        if rows and columns:
+            total = samples.reshape(shape).sum((2, 4))
+        else:
+            total = plane.new_zeros(plane.shape[0], *size)
+        pooled.append(total / (rows * columns))
     return torch.stack(pooled) if pooled else x.new_zeros(0, x.shape[1], *size)
 
 
 def space_to_batch(x: Tensor, block: int) -> Tensor:
     """Each of block * block pictures takes every block-th row and column."""
-    parts = x.unflatten(3, (-1, block)).unflatten(2, (-1, block))
+    n, channels, height, width = x.shape
+    parts = x.reshape(n, channels, height // block, block, width // block, block)
     return parts.permute(3, 5, 0, 1, 2, 4).flatten(0, 2)
 
 
 def batch_to_space(x: Tensor, block: int) -> Tensor:
     """The pictures that space_to_batch took apart, put together."""
-    parts = x.unflatten(0, (block, block, -1))
+    parts = x.reshape(block, block, -1, *x.shape[1:])
     return parts.permute(2, 3, 4, 0, 5, 1).flatten(4, 5).flatten(2, 3)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,8 +11,8 @@ from torch import Tensor
 def gather_within(data: Tensor, indices: Tensor, axis: int) -> Tensor:
     """Elements along an axis, the dims before it shared with the indices."""
     outer = data.shape[:axis]
-    rows = data.reshape(-1, *data.shape[axis:])
-    wanted = indices.reshape(rows.shape[0], -1).long()
+    rows = data.reshape(math.prod(outer), *data.shape[axis:])
+    wanted = indices.reshape(len(rows), math.prod(indices.shape[axis:])).long()
     batch = torch.arange(rows.shape[0], device=data.device)[:, None]
     found = rows[batch, wanted]
     return found.reshape(*outer, *indices.shape[axis:], *data.shape[axis + 1 :])
@@ -19,7 +21,8 @@ def gather_within(data: Tensor, indices: Tensor, axis: int) -> Tensor:
 def flexible_top_k(x: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     """The k greatest of each row, k of its own for each, one row behind the other."""
     values, indices = x.sort(dim=-1, descending=True, stable=True)
-    kept = torch.arange(x.shape[-1], device=x.device) < k.unsqueeze(-1)
+    kept = torch.arange(x.shape[-1], device=x.device) < k.reshape(-1, 1)
+    kept = kept.reshape(x.shape)
     return values[kept], indices[kept]
 
 
@@ -43,3 +46,71 @@ def dense_by_mask(
     there = torch.zeros(filled.shape[:2], dtype=torch.bool, device=indices.device)
     there = there.index_put(cells, torch.tensor(True))
     return (filled[0], there[0]) if lengths is None else (filled, there)
+
+
+def boolean_unmask(masks: tuple[Tensor, ...], pieces: tuple[Tensor, ...]) -> Tensor:
+    """Pieces put to where their masks are true; the first mask counts."""
+    made = pieces[0].new_zeros(masks[0].shape)
+    free = torch.ones_like(masks[0])
+    for mask, piece in zip(masks, pieces):
+        made = made.masked_scatter(mask & free, piece)
+        free = free & ~mask
+    return made
+
+
+def find(index: Tensor, query: Tensor, missing: int) -> Tensor:
+    """The last place in the index of each element, or what stands for missing ones."""
+    places = torch.arange(-1, index.numel(), device=index.device)
+    hits = query[..., None] == index.flatten()
+    there = torch.nn.functional.pad(hits, (1, 0), value=True)
+    last = torch.where(there, places, -1).amax(-1)
+    return torch.where(last < 0, missing, last).to(query.dtype)
+
+
+def duplicates(data: Tensor) -> Tensor:
+    """Where elements stand that have stood before."""
+    order = data.argsort(stable=True)
+    same = data[order][1:] == data[order][:-1]
+    return order[1:][same].sort().values
+
+
+def merge_id_lists(
+    lengths: tuple[Tensor, ...],
+    values: tuple[Tensor, ...],
+) -> tuple[Tensor, Tensor]:
+    """The lists of each row joined, sorted, each id once."""
+    rows = [torch.arange(len(n), device=n.device).repeat_interleave(n) for n in lengths]
+    both = torch.stack((torch.cat(rows), torch.cat(values).long()), 1)
+    pairs: Tensor = torch.unique(both, dim=0)
+    counts = torch.bincount(pairs[:, 0], minlength=len(lengths[0]))
+    return counts.int(), pairs[:, 1].to(values[0].dtype)
+
+
+def batch_bucketize(
+    features: Tensor,
+    indices: Tensor,
+    limits: Tensor,
+    lengths: Tensor,
+) -> Tensor:
+    """For some columns the number of the first of their limits that is not less."""
+    parts = torch.split(limits, lengths.tolist())
+    columns = [features[:, i].contiguous() for i in indices.tolist()]
+    found = [torch.bucketize(c, p) for c, p in zip(columns, parts)]
+    none = features.new_zeros(len(features), 0)
+    return torch.stack(found, 1).int() if found else none.int()
+
+
+def piecewise_linear(
+    x: Tensor,
+    bounds: Tensor,
+    slopes: Tensor,
+    intercepts: Tensor,
+) -> Tensor:
+    """Each column through a function of its own, linear between bounds."""
+    count = x.shape[1]
+    bounds = bounds.reshape(count, -1)
+    slopes, intercepts = slopes.reshape(count, -1), intercepts.reshape(count, -1)
+    columns = torch.minimum(x.T.contiguous(), bounds[:, -1:])
+    columns = torch.maximum(columns, bounds[:, :1])
+    at = (torch.searchsorted(bounds, columns) - 1).clamp(0, slopes.shape[1] - 1)
+    return (slopes.gather(1, at) * columns + intercepts.gather(1, at)).T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 
@@ -41,5 +41,21 @@ def softmax_loss(
 
 def accuracy(x: Tensor, labels: Tensor, k: int = 1) -> Tensor:
     """How many rows have their label among the k greatest, as a part of all."""
-    best = x.topk(min(k, x.shape[1]), 1).indices
+    best = x.sort(dim=1, descending=True, stable=True).indices[:, :k]
     return (best == labels.reshape(-1, 1)).any(1).float().mean()
+
+
+def spatial_softmax_loss(
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The mean cross entropy [N, C, H, W] of the places whose label is not -1."""
+    there = (labels >= 0).to(logits.dtype)
+    weights = there if weights is None else weights.reshape(labels.shape) * there
+    wanted = labels.clamp(min=0).long()[:, None]
+    chances = F.softmax(logits, 1).gather(1, wanted).squeeze(1)
+    losses = -chances.clamp(min=1e-20).log()
+    total = weights.sum()
+    mean = (losses * weights).sum() / torch.where(total == 0, 1, total)
+    return torch.where(total == 0, 0, mean)

@@ -44,7 +44,8 @@ def segment_mean(rows: Tensor, ids: Tensor, n: int) -> Tensor:
 def segment_max(rows: Tensor, ids: Tensor, n: int, empty: float = 0.0) -> Tensor:
     """The greatest of the rows of each of n segments, `empty` where there are none."""
     lowest = rows.new_full((n, *rows.shape[1:]), float("-inf"))
-    greatest = lowest.index_reduce(0, ids.long(), rows, "amax")
+    index = ids.long().reshape(-1, *[1] * (rows.dim() - 1)).expand_as(rows)
+    greatest = lowest.scatter_reduce(0, index, rows, "amax")
     counts = torch.bincount(ids.long(), minlength=n)
     return torch.where(per_row(counts, greatest) > 0, greatest, empty)
 
@@ -120,3 +121,80 @@ def reverse_packed(data: Tensor, lengths: Tensor) -> Tensor:
     source = torch.where(places < lengths, lengths - 1 - places, places).long()
     columns = torch.arange(data.shape[1], device=data.device)
     return data[source, columns]
+
+
+def add_padding(
+    data: Tensor,
+    lengths: Tensor,
+    before: int,
+    behind: int,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Rows put before and behind each segment, 0 or as given."""
+    longer = lengths + before + behind
+    first = segment_starts(longer)
+    rows = first[segment_ids(lengths)] + segment_places(lengths) + before
+    padded = data.new_zeros(int(longer.sum()), *data.shape[1:])
+    padded = padded.index_put((rows,), data)
+    end = start if end is None else end
+    last = first + longer - behind
+    for row, at, width in ((start, first, before), (end, last, behind)):
+        if row is not None:
+            places = (at[:, None] + torch.arange(width, device=data.device)).flatten()
+            row = row.reshape(1, *data.shape[1:]).expand(len(places), *data.shape[1:])
+            padded = padded.index_put((places,), row)
+    return padded, longer.int()
+
+
+def remove_padding(
+    data: Tensor,
+    lengths: Tensor,
+    before: int,
+    behind: int,
+) -> tuple[Tensor, Tensor]:
+    """Each segment without its first and last rows."""
+    shorter = lengths - before - behind
+    first = segment_starts(lengths)[segment_ids(shorter)]
+    return data[first + segment_places(shorter) + before], shorter.int()
+
+
+def gather_padding(
+    data: Tensor,
+    lengths: Tensor,
+    before: int,
+    behind: int,
+) -> tuple[Tensor, Tensor]:
+    """The sums of the first and of the last rows of all segments."""
+    first = segment_starts(lengths)
+    heads = first[:, None] + torch.arange(before, device=data.device)
+    tails = (first + lengths)[:, None] - 1 - torch.arange(behind, device=data.device)
+    return data[heads.flatten()].sum(0), data[tails.flatten()].sum(0)
+
+
+def ids_to_ranges(ids: Tensor, n: int | None = None) -> Tensor:
+    """(start, length) of each of n segments, (0, 0) behind the last."""
+    lengths = torch.bincount(ids.long(), minlength=n or 0)
+    last = int(ids.max()) + 1 if ids.numel() else 0
+    there = torch.arange(len(lengths), device=ids.device) < last
+    starts = torch.where(there, segment_starts(lengths), 0)
+    return torch.stack((starts, lengths), 1).int()
+
+
+def ranges_to_dense(
+    data: Tensor,
+    ranges: Tensor,
+    widths: list[int],
+    key: Tensor | None = None,
+) -> tuple[Tensor, ...]:
+    """For each range of [N, M, (start, length)] its rows, 0 if not of that length."""
+    found = []
+    for j, width in enumerate(widths):
+        start, length = ranges[:, j, :1].long(), ranges[:, j, 1:]
+        places = torch.arange(width, device=data.device)
+        at = torch.where(length == width, start, 0) + places
+        at = at.clamp(max=max(len(data) - 1, 0))
+        if key is not None:
+            at = at.gather(1, key[at].argsort(dim=1, stable=True))
+        found.append(torch.where(length == width, data[at], 0))
+    return tuple(found)

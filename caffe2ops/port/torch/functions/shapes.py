@@ -35,6 +35,8 @@ def top_k(x: Tensor, k: int, axis: int) -> tuple[Tensor, Tensor]:
 
 def flat_indices(indices: Tensor, x: Tensor, axis: int) -> Tensor:
     """Where in x as a vector the elements stand that indices along an axis name."""
+    if not x.numel():
+        return indices.flatten()
     places = torch.arange(x.numel(), device=x.device).reshape(x.shape)
     found = places.gather(axis, indices.clamp(min=0))
     return torch.where(indices < 0, -1, found).flatten()

@@ -1,8 +1,8 @@
 """Rules: how an operator is said in PyTorch. One module a family, found by walking; `rule` registers.
 
-A rule is called as `rule(t, op, *inputs)`: a Writer, the instantiated Operator with its typed arguments, and the Tensors
-of its inputs. It gives the expression of each output (None for one that nobody reads), or a Several for a call that
-gives them all at once, or raises NotPortable.
+A rule is called as `rule(t, op, *inputs)`: a Writer, the instantiated Operator with its typed arguments, and the
+Tensors of its inputs. It gives the expression of each output (None for one that nobody reads), or a Several for a call
+that gives them all at once, or raises NotPortable.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ expressions(
     Softplus="F.softplus({0})", Not="~{0}", Relu="F.relu({0})", Sqr="{0} * {0}", Cube="{0} * {0} * {0}",
     Swish="F.silu({0})", Mish="F.mish({0})", Sign="{0}.sign()", Cbrt="{0}.sign() * {0}.abs() ** (1 / 3)",
     Copy="{0}", CopyFromCPUInput="{0}", CopyCPUToGPU="{0}", CopyGPUToCPU="{0}", EnsureCPUOutput="{0}", Alias="{0}",
-    AliasWithName="{0}", EnsureDense="{0}", CopyOnDeviceLike="{0}", StopGradient="{0}.detach()", ZeroGradient="{0}.detach()",
+    AliasWithName="{0}", EnsureDense="{0}", CopyOnDeviceLike="{0}", StopGradient="{0}.detach()",
     HalfToFloat="{0}.float()", IsNaN="{0}.isnan().to(torch.uint8)",
 )  # fmt: skip
 
@@ -51,8 +51,8 @@ def placed(op: Any, A: Tensor, B: Tensor) -> str:
 
 
 BINARY = {
-    "Add": "+", "Sub": "-", "Mul": "*", "And": "&", "Or": "|", "Xor": "^", "EQ": "==", "NE": "!=", "GE": ">=", "GT": ">",
-    "LE": "<=", "LT": "<", "BitwiseAnd": "&", "BitwiseOr": "|", "BitwiseXor": "^",
+    "Add": "+", "Sub": "-", "Mul": "*", "And": "&", "Or": "|", "Xor": "^", "EQ": "==", "NE": "!=", "GE": ">=",
+    "GT": ">", "LE": "<=", "LT": "<", "BitwiseAnd": "&", "BitwiseOr": "|", "BitwiseXor": "^",
 }  # fmt: skip
 
 
@@ -98,7 +98,9 @@ def extreme(t: Writer, op: Any, *inputs: Tensor) -> str:
 
 @rule("WeightedSum")
 def weighted_sum(t: Writer, op: Any, *inputs: Tensor) -> str:
-    return " + ".join(f"{x} * {w}" for x, w in zip(inputs[::2], inputs[1::2]))
+    first = inputs[0]
+    parts = [str(x) if x.shape == first.shape else f"{x}.reshape({first}.shape)" for x in inputs[::2]]
+    return " + ".join(f"{x} * {w}" for x, w in zip(parts, inputs[1::2]))
 
 
 # --- one tensor ---

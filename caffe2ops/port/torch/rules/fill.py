@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import literal
@@ -21,7 +23,7 @@ def dims_of(op: Any, x: Tensor | None) -> str:
 
 @rule("ConstantFill", "Float16ConstantFill")
 def constant_fill(t: Writer, op: Any, x: Tensor | None = None, value: Tensor | None = None) -> str:
-    if op.fills == object:
+    if op.fills.kind == "O":
         raise NotPortable("fills with strings")
     if value is not None:
         return f"{value}.reshape(()).expand({dims_of(op, x)})"
@@ -34,3 +36,11 @@ def constant_fill(t: Writer, op: Any, x: Tensor | None = None, value: Tensor | N
 def range_fill(t: Writer, op: Any, x: Tensor | None = None) -> str:
     dims = t.let("dims", dims_of(op, x))
     return f"torch.arange(math.prod({dims}), dtype=torch.float32).reshape({dims})"
+
+
+@rule("DiagonalFill")
+def diagonal_fill(t: Writer, op: Any, x: Tensor) -> str:
+    if op.input_as_shape or x.size is None:
+        raise NotPortable("needs the shape as a number")
+    dims = (*(x.static(i) for i in range(x.rank)), *op.extra_shape)
+    return t.constant(f"{op.op_def.output[0]}_filled", op.fill(np.empty(dims, op.fills)))

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID
-from caffe2ops.ops.conv.stylizer import NOISE_BLOB
-from caffe2ops.ops.fill.mt19937 import generator_of
 from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import literal, operand
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
 
@@ -21,12 +19,12 @@ Pads = list[int]
 
 def to_first(x: Any, rank: int) -> str:
     """Channels from the last axis to axis 1, as source."""
-    return f"{x}.movedim(-1, 1)" if rank > 2 else str(x)
+    return f"{operand(str(x))}.movedim(-1, 1)" if rank > 2 else str(x)
 
 
 def to_last(x: Any, rank: int) -> str:
     """Channels from axis 1 to the last axis, as source."""
-    return f"{x}.movedim(1, -1)" if rank > 2 else str(x)
+    return f"{operand(str(x))}.movedim(1, -1)" if rank > 2 else str(x)
 
 
 def first(t: Writer, op: Any, x: Tensor) -> str:
@@ -95,9 +93,9 @@ def conv(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = No
     if rank > 3:
         raise NotPortable(f"has {rank} spatial axes, PyTorch convolves over 3 at most")
     if op.global_pooling:
-        kernel, strides, dilations, heads, tails = ([n] * rank for n in (0, 1, 1, 0, 0))
+        strides, dilations, heads, tails = ([n] * rank for n in (1, 1, 0, 0))
     else:
-        kernel, strides, dilations, heads, tails = windows(op, X)
+        _, strides, dilations, heads, tails = windows(op, X)
     x, pads = first(t, op, X), heads
     if heads != tails or min(heads, default=0) < 0:
         x, pads = padded(t, x, heads, tails), [0] * rank
@@ -164,7 +162,7 @@ def max_pool(t: Writer, op: Any, X: Tensor) -> str:
     if op.global_pooling:
         axes = range(1, X.rank - 1) if op.channels_last else range(2, X.rank)
         return f"{X}.amax({literal(tuple(axes))}, keepdim=True)" if rank else str(X)
-    kernel, strides, dilations, heads, tails = windows(op, X)
+    kernel, strides, _, heads, tails = windows(op, X)
     x, pads = first(t, op, X), heads
     if heads != tails or min(heads) < 0 or any(2 * p > k for p, k in zip(heads, kernel)):
         x, pads = padded(t, x, heads, tails, -np.inf), [0] * rank
@@ -240,23 +238,6 @@ def upsample_bilinear(t: Writer, op: Any, X: Tensor, scales: Tensor | None = Non
     return back(op, text, X.rank)
 
 
-@rule("NCHW2NHWC")
-def channels_last(t: Writer, op: Any, x: Tensor) -> str:
-    return to_last(x, x.rank)
-
-
-@rule("NHWC2NCHW")
-def channels_first(t: Writer, op: Any, x: Tensor) -> str:
-    return to_first(x, x.rank)
-
-
-@rule("ChannelShuffle")
-def channel_shuffle(t: Writer, op: Any, x: Tensor) -> str:
-    if not op.channels_last:
-        return f"F.channel_shuffle({x}, {op.group})" if x.rank > 2 else t.call("channel_shuffle", x, op.group)
-    return t.call("channel_shuffle", x, op.group, x.rank - 1)
-
-
 @rule("Im2Col")
 def im2col(t: Writer, op: Any, X: Tensor) -> str:
     kernel, strides, dilations, heads, tails = windows(op, X)
@@ -274,42 +255,19 @@ def affine_channel(t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor) -
     return f"{X} * {scale}{fit} + {bias}{fit}"
 
 
-@rule("SpaceToBatch")
-def space_to_batch(t: Writer, op: Any, x: Tensor) -> str:
-    top, left, bottom, right = op.pads()
-    cells = padded(t, str(x), [top, left], [bottom, right])
-    return t.call("space_to_batch", cells, op.block_size)
-
-
-@rule("BatchToSpace")
-def batch_to_space(t: Writer, op: Any, x: Tensor) -> str:
-    top, left, bottom, right = op.pads()
-    whole = t.call("batch_to_space", x, op.block_size)
-    if not any(op.pads()):
-        return whole
-    return padded(t, str(t.let("whole", whole)), [-top, -left], [-bottom, -right])
-
-
-@rule("PackedInt8BGRANHWCToNCHWCStylizerPreprocess")
-def stylizer_preprocess(t: Writer, op: Any, X: Tensor, mean: Tensor) -> str:
-    plain = f"{X}[..., :3].movedim(-1, 1) - {mean}.reshape(3, 1, 1)"
-    if not op.noise_std:
-        return plain
-    t.note(f"{op.type} adds noise, which Caffe2 draws once for a workspace; it is drawn now and stands in the weights")
-    noise = t.drawn(NOISE_BLOB, lambda: generator_of(op).normal(op.noise_size, 0.0, op.noise_std))
-    return f"{plain} + {t.call('tiled_noise', noise, f'{X}.shape[1]', f'{X}.shape[2]')}"
-
-
-@rule("BRGNCHWCToPackedInt8BGRAStylizerDeprocess")
-def stylizer_deprocess(t: Writer, op: Any, X: Tensor, mean: Tensor) -> str:
-    levels = t.let("levels", f"({X} + {mean}.reshape(3, 1, 1)).nan_to_num(0.0)")
-    colours = t.let("colours", f"{levels}.clamp(0, 255).to(torch.uint8)")
-    colours = t.let("last", f"{colours}.movedim(1, -1)")
-    return f"F.pad({colours}, (0, 1), value=255)"
-
-
 @rule("RoIAlign")
 def roi_align(t: Writer, op: Any, X: Tensor, rois: Tensor) -> str:
     size = literal((op.pooled_h, op.pooled_w))
     text = t.call("roi_align", first(t, op, X), rois, size, op.spatial_scale, op.sampling_ratio, bool(op.aligned))
     return back(op, text, 4)
+
+
+@rule("MaxPoolWithIndex")
+def max_pool_with_index(t: Writer, op: Any, X: Tensor) -> tuple[str, str]:
+    kernel, strides, _, heads, tails = windows(op, X)
+    if op.global_pooling or heads != tails or any(2 * p > k for p, k in zip(heads, kernel)):
+        raise NotPortable("pads more at one side than at the other")
+    given = options(padding=(heads, 0))
+    call = f"F.max_pool2d({X}, {per_axis(kernel)}, stride={per_axis(strides)}{given}, return_indices=True)"
+    found = t.let("found", call)
+    return f"{found}[0]", f"{found}[1].flatten().int()"

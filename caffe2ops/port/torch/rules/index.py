@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.rules.shape import matrix
 from caffe2ops.port.torch.text import literal
@@ -102,3 +103,62 @@ def sparse_to_dense_mask(
 ) -> Any:
     call = t.call("dense_by_mask", indices, values, default, list(op.mask), "None" if lengths is None else lengths)
     return Several(call) if op.n_outputs > 1 else f"{call}[0]"
+
+
+@rule("BooleanUnmask")
+def boolean_unmask(t: Writer, op: Any, *inputs: Tensor) -> str:
+    masks, pieces = (f"({', '.join(map(str, part))},)" for part in (inputs[::2], inputs[1::2]))
+    return t.call("boolean_unmask", masks, pieces)
+
+
+@rule("Find")
+def find(t: Writer, op: Any, index: Tensor, query: Tensor) -> str:
+    return t.call("find", index, query, op.missing_value)
+
+
+@rule("FindDuplicateElements")
+def duplicates(t: Writer, op: Any, data: Tensor) -> str:
+    if data.dtype.kind != "i":
+        raise NotPortable(f"of {data.dtype}; whole numbers can be")
+    return t.call("duplicates", data)
+
+
+@rule("DenseVectorToIdList")
+def dense_to_ids(t: Writer, op: Any, x: Tensor) -> tuple[str, str]:
+    there = t.let("there", f"~(({x} + 0.5).abs() < 1.0)")
+    return f"{there}.sum(1, dtype=torch.int32)", f"{there}.nonzero()[:, 1].int()"
+
+
+@rule("MergeIdLists")
+def merge_id_lists(t: Writer, op: Any, *inputs: Tensor) -> Several:
+    lengths, values = (f"({', '.join(map(str, part))},)" for part in (inputs[::2], inputs[1::2]))
+    return Several(t.call("merge_id_lists", lengths, values))
+
+
+@rule("Conditional")
+def conditional(t: Writer, op: Any, condition: Tensor, yes: Tensor, no: Tensor) -> str:
+    fit = ", ".join(["-1", *["1"] * (yes.rank - 1)])
+    return f"torch.where({condition}.reshape({fit}), {yes}, {no})"
+
+
+@rule("BatchBucketize")
+def batch_bucketize(t: Writer, op: Any, features: Tensor, indices: Tensor, limits: Tensor, lengths: Tensor) -> str:
+    return t.call("batch_bucketize", features, indices, limits, lengths)
+
+
+@rule("PiecewiseLinearTransform")
+def piecewise_linear(t: Writer, op: Any, x: Tensor, *given: Tensor) -> str:
+    if given:
+        pieces = [str(piece) for piece in given]
+    else:
+        pieces = [f"{x}.new_tensor({literal(values.tolist())})" for values in (op.bounds, op.slopes, op.intercepts)]
+    columns = str(x) if not op.binary else f"{x}[:, None]" if x.rank == 1 else f"{x}[:, -1:]"
+    made = t.call("piecewise_linear", columns, *pieces)
+    if not op.binary:
+        return made
+    if x.rank == 1:
+        return f"{made}[:, 0]"
+    if x.static(1) == 1:
+        return made
+    second = t.let("second", made)
+    return f"torch.cat((1 - {second}, {second}), 1)"

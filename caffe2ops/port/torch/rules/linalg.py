@@ -88,3 +88,14 @@ def l1_distance(t: Writer, op: Any, x: Tensor, y: Tensor) -> str:
 @rule("CosineSimilarity")
 def cosine_similarity(t: Writer, op: Any, x: Tensor, y: Tensor) -> str:
     return t.call("cosine_similarity", rows(x), rows(y))
+
+
+@rule("ConcatBatchMatMulBatchGatherOp")
+def chosen_products(t: Writer, op: Any, indices: Tensor, *inputs: Tensor) -> str:
+    rows = t.let("rows", f"torch.stack(({', '.join(matrix(x) for x in inputs)},), 1)")
+    return f"({rows} @ {rows}.mT).flatten(1)[:, {indices}.long()]"
+
+
+@rule("ReduceFrontWeightedSum")
+def weighted_rows(t: Writer, op: Any, data: Tensor, scalars: Tensor) -> str:
+    return f"torch.tensordot({scalars}, {data}, {op.num_reduce_dim})"

@@ -6,7 +6,7 @@ from typing import Any
 
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.rules.shape import matrix
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import literal, operand
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
 
@@ -43,11 +43,9 @@ def sigmoid_cross_entropy(t: Writer, op: Any, x: Tensor, y: Tensor, weights: Ten
     elif form == "unjoined_lr_loss":
         loss = f"(1 - {y}) * F.softplus({x}) - {x} * {y}"
     else:
-        given = "" if weights is None else f"weight={weights}, "
-        loss = f'F.binary_cross_entropy_with_logits({x}, {y}, {given}reduction="none")'
-        return f"{loss}.mean(-1)" if x.rank else loss
-    loss = f"({loss})" if weights is None else f"({loss}) * {weights}"
-    return f"{loss}.mean(-1)" if x.rank else loss
+        loss = f'F.binary_cross_entropy_with_logits({x}, {y}, reduction="none")'
+    loss = loss if weights is None else f"{operand(loss)} * {weights}"
+    return f"{operand(loss)}.mean(-1)" if x.rank else loss
 
 
 @rule("SoftmaxWithLoss")
@@ -59,3 +57,13 @@ def softmax_with_loss(t: Writer, op: Any, x: Tensor, labels: Tensor, weight: Ten
     scale = "" if op.scale == 1 else f", scale={literal(op.scale)}"
     t.use("softmax_loss")
     return softmax, f"softmax_loss({rows}, {labels}{given}{scale})"
+
+
+@rule("SpatialSoftmaxWithLoss")
+def spatial_softmax_with_loss(
+    t: Writer, op: Any, x: Tensor, labels: Tensor, weight: Tensor | None = None
+) -> tuple[str, str]:
+    if op.scale != 1:
+        t.note(f"{op.type}: scale = {literal(op.scale)} multiplies Caffe2's gradient, but not the loss; here neither")
+    given = () if weight is None else (weight,)
+    return f"F.softmax({x}, 1)", t.call("spatial_softmax_loss", x, labels, *given)

@@ -26,7 +26,9 @@ def softmax(t: Writer, op: Any, x: Tensor) -> str:
 
 
 @rule("SpatialBN")
-def spatial_bn(t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor, *sums: Any) -> Any:
+def spatial_bn(
+    t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor, *sums: Any
+) -> Any:
     if not op.is_test:
         if sums or X.rank < 2:
             raise NotPortable("normalises by sums over several batches; set is_test = 1")
@@ -47,13 +49,15 @@ def spatial_bn(t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor, mean:
         made = t.module(
             f"nn.BatchNorm{kind}d({scale.size}{eps})",
             {
-                "weight": (scale, _flat), "bias": (bias, _flat), "running_mean": (mean, _flat), "running_var": (var, _flat),
-                "num_batches_tracked": (None, 0),
+                "weight": (scale, _flat), "bias": (bias, _flat), "running_mean": (mean, _flat),
+                "running_var": (var, _flat), "num_batches_tracked": (None, 0),
             },
         )  # fmt: skip
         t.note("in training mode batch normalisation follows the statistics of the batch, as nn.BatchNorm does")
         return back(op, f"{made}({x})", X.rank)
     scale_, bias_, mean_, var_ = (f"{v}.flatten()" if v.rank != 1 else str(v) for v in parameters)
+    if mean.array is not None or var.array is not None:
+        mean_, var_ = f"{mean_}.detach()", f"{var_}.detach()"
     return back(op, f"F.batch_norm({x}, {mean_}, {var_}, {scale_}, {bias_}, eps={literal(op.epsilon)})", X.rank)
 
 
@@ -88,19 +92,20 @@ def group_norm(t: Writer, op: Any, X: Tensor, gamma: Tensor, beta: Tensor) -> tu
 
 
 @rule("LayerNorm")
-def layer_norm(t: Writer, op: Any, X: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None) -> tuple[str, ...]:
+def layer_norm(
+    t: Writer, op: Any, X: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
+) -> tuple[str, ...]:
     axis = op.axis % X.rank
     dims = ", ".join(X.dim(i) for i in range(axis, X.rank)) + ("," if axis == X.rank - 1 else "")
-    affine = op.elementwise_affine and gamma is not None and beta is not None
-    static = None not in X.shape[axis:]
-    if affine and gamma.owned and beta.owned and static:
-        shape = X.shape[axis:]
+    shape = X.shape[axis:]
+    given = op.elementwise_affine and gamma is not None and beta is not None
+    if given and gamma is not None and beta is not None and gamma.owned and beta.owned and None not in shape:
         size = literal(shape[0] if len(shape) == 1 else tuple(shape))
         states = {"weight": (gamma, lambda a: a.reshape(shape)), "bias": (beta, lambda a: a.reshape(shape))}
         text = f"{t.module(f'nn.LayerNorm({size}, eps={literal(op.epsilon)})', states)}({X})"
     else:
-        given = "".join(f", {v}.reshape(({dims}))" for v in (gamma, beta)) if affine else ""
-        text = f"F.layer_norm({X}, ({dims}){given}, eps={literal(op.epsilon)})"
+        affine = "".join(f", {v}.reshape(({dims}))" for v in (gamma, beta)) if given else ""
+        text = f"F.layer_norm({X}, ({dims}){affine}, eps={literal(op.epsilon)})"
     if not (t.wanted(1) or t.wanted(2)):
         return text, "", ""
     rows = t.let("rows", f"{X}.flatten({axis})")

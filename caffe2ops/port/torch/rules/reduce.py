@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import literal
 from caffe2ops.port.torch.values import Tensor
@@ -17,9 +18,11 @@ def folded(x: Tensor, kind: str, axes: Any, keepdims: bool = False) -> str:
     axes = tuple(axes)
     if not axes:
         return str(x) if kind not in ("L1", "L2") else f"{x}.abs()"
+    if kind in ("Mean", "Max", "Min") and 0 in (x.shape[axis] for axis in axes):
+        raise NotPortable("folds axes without elements")
     given = literal(axes[0] if len(axes) == 1 else axes) + (", keepdim=True" if keepdims else "")
     if kind in ("L1", "L2"):
-        return f"{x}.abs().sum({given})" if kind == "L1" else f"{x}.norm(dim={given})"
+        return f"{x}.abs().sum({given})" if kind == "L1" else f"torch.linalg.vector_norm({x}, dim={given})"
     whole = f", dtype={dtype_name(x.dtype)}" if kind == "Sum" and not x.is_float else ""
     if kind == "Mean" and not x.is_float:
         return f"{x}.double().mean({given}).to({dtype_name(x.dtype)})"
@@ -69,6 +72,8 @@ def sum_like(t: Writer, op: Any, A: Tensor, B: Tensor) -> str:
 
 @rule("ArgMax", "ArgMin")
 def arg_extreme(t: Writer, op: Any, x: Tensor) -> str:
+    if x.shape[op.axis] == 0:
+        raise NotPortable("looks along an axis without elements")
     return f"{x}.{op.type.lower()}({op.axis % x.rank}{', keepdim=True' if op.keepdims else ''})"
 
 

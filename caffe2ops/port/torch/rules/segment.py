@@ -172,3 +172,69 @@ def lengths_top_k(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> Several:
     if not data.is_float:
         raise NotPortable(f"of {data.dtype}")
     return Several(t.call("lengths_top_k", data, lengths, op.k))
+
+
+# --- padding of segments ---
+
+
+def _lengths(t: Writer, data: Tensor, lengths: Tensor | None) -> str:
+    return f"torch.tensor([{data}.shape[0]], device={data}.device)" if lengths is None else str(lengths)
+
+
+@rule("AddPadding")
+def add_padding(
+    t: Writer,
+    op: Any,
+    data: Tensor,
+    lengths: Tensor | None = None,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+) -> Any:
+    rows = [str(row) for row in (start, end) if row is not None]
+    call = t.call("add_padding", data, _lengths(t, data, lengths), *op.widths, *rows)
+    return Several(call) if op.n_outputs > 1 else f"{call}[0]"
+
+
+@rule("RemovePadding")
+def remove_padding(t: Writer, op: Any, data: Tensor, lengths: Tensor | None = None) -> Any:
+    call = t.call("remove_padding", data, _lengths(t, data, lengths), *op.widths)
+    return Several(call) if op.n_outputs > 1 else f"{call}[0]"
+
+
+@rule("GatherPadding")
+def gather_padding(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> Any:
+    call = t.call("gather_padding", data, lengths, *op.widths)
+    return Several(call) if op.n_outputs > 1 else f"sum({call})"
+
+
+@rule("SegmentIdsToRanges")
+def ids_to_ranges(t: Writer, op: Any, ids: Tensor, data: Tensor | None = None) -> str:
+    return t.call("ids_to_ranges", ids) if data is None else t.call("ids_to_ranges", ids, f"{data}.shape[0]")
+
+
+@rule("GatherRangesToDense")
+def ranges_to_dense(t: Writer, op: Any, data: Tensor, ranges: Tensor, key: Tensor | None = None) -> Any:
+    given = () if key is None else (key,)
+    call = t.call("ranges_to_dense", data, ranges, list(op.lengths), *given)
+    return Several(call) if op.n_outputs > 1 else f"{call}[0]"
+
+
+@rule("SequenceMask")
+def sequence_mask(t: Writer, op: Any, x: Tensor, lengths: Tensor | None = None) -> str:
+    axis = op.axis % x.rank
+    first = 0 if op.batch is None else op.batch % x.rank + 1
+    repeat = x.rank if op.repeat_from_axis is None else op.repeat_from_axis % x.rank
+    signs = {"upper": ">", "lower": "<", "upperdiag": ">=", "lowerdiag": "<=", "sequence": ">=", "window": "window"}
+    if lengths is None and op.mode in ("sequence", "window"):
+        raise NotPortable("wants sequence_lengths")
+    shape = [f"math.prod({x}.shape[{a}:{b}])" for a, b in ((0, first), (first, axis), (axis, repeat), (repeat, x.rank))]
+    rows = t.let("rows", f"{x}.reshape({', '.join(shape)})")
+    number = f"torch.arange({rows}.shape[%d], device={x}.device)"
+    column = t.let("column", number % 2)
+    row = t.let("row", number % 1 if lengths is None else f"{lengths}[: {rows}.shape[1]]")
+    if op.mode == "window":
+        masked = f"({column} - {row}[:, None]).abs() > {op.radius}"
+    else:
+        masked = f"{column} {signs[op.mode]} {row}[:, None]"
+    mask = t.let("masked", f"({masked})[:, :, None]")
+    return f"torch.where({mask}, {literal(0.0 if op.grad else op.fill_val)}, {rows}).reshape({x}.shape)"

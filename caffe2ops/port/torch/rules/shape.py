@@ -20,13 +20,15 @@ expressions(
 
 def matrix(x: Tensor, axis: int = 1) -> str:
     """Dims from the axis on joined, and those before it, as source."""
-    axis = axis % x.rank if x.rank else 0
+    axis = axis + x.rank if axis < 0 else axis
     if x.rank == 2 and axis == 1:
         return str(x)
     if axis == 0:
         return f"{x}.reshape(1, -1)"
+    if axis == x.rank:
+        return f"{x}.reshape(-1, 1)"
     if axis == 1:
-        return f"{x}.flatten(1)" if x.rank > 1 else f"{x}.reshape(-1, 1)"
+        return f"{x}.flatten(1)"
     if axis == x.rank - 1:
         return f"{x}.flatten(0, -2)"
     return f"{x}.flatten({axis}).flatten(0, -2)"
@@ -51,12 +53,7 @@ def reshape(t: Writer, op: Any, x: Tensor, shape: Tensor | None = None) -> tuple
 
 @rule("Flatten")
 def flatten(t: Writer, op: Any, x: Tensor) -> str:
-    axis = op.axis
-    if axis == 1 and x.rank > 1:
-        return f"{x}.flatten(1)" if x.rank > 2 else str(x)
-    if x.rank and axis == x.rank:
-        return f"{x}.reshape(-1, 1)"
-    return matrix(x, axis) if x.rank else f"{x}.reshape(1, 1)"
+    return matrix(x, op.axis) if x.rank else f"{x}.reshape(1, 1)"
 
 
 @rule("ExpandDims")
@@ -102,7 +99,8 @@ def concat(t: Writer, op: Any, *inputs: Tensor) -> tuple[str, str]:
 
 @rule("DepthConcat")
 def depth_concat(t: Writer, op: Any, *inputs: Tensor) -> tuple[str, str]:
-    return concat(t, op, *inputs)
+    made: tuple[str, str] = concat(t, op, *inputs)
+    return made
 
 
 @rule("Split", "DepthSplit")
@@ -168,3 +166,12 @@ def shape(t: Writer, op: Any, x: Tensor) -> str:
 @rule("HasElements")
 def has_elements(t: Writer, op: Any, *inputs: Tensor) -> str:
     return f"torch.tensor({' or '.join(f'{x}.numel() > 0' for x in inputs)})"
+
+
+@rule("SplitByLengths")
+def split_by_lengths(t: Writer, op: Any, x: Tensor, lengths: Tensor) -> Any:
+    axis = op._axis(x.rank)
+    sizes = t.let("sizes", f"{lengths}.reshape({op.n_outputs}, -1).sum(1)")
+    if op.use_scaling_lengths:
+        sizes = t.let("scaled", f"{sizes} * ({x}.shape[{axis}] // {sizes}.sum().clamp(min=1))")
+    return Several(f"{x}.split({sizes}.tolist(), {axis})")

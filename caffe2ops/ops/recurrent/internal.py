@@ -1,4 +1,4 @@
-"""What Caffe2 puts into step nets by itself, and the operator that brings out what steps have computed."""
+"""The operators that Caffe2 itself puts into step nets, and the one that fetches what steps have computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
-from caffe2ops.ops.recurrent.steps import StepWorkspaces, add_rows, rows
+from caffe2ops.ops.recurrent.steps import addition, rows, workspaces_of
 
 
 def _step(timestep: np.ndarray) -> int:
@@ -67,7 +67,7 @@ class rnn_internal_accumulate_gradient_input(Operator):
     def run_cpu(self, timestep: np.ndarray, output_gradient: np.ndarray, gradient: np.ndarray) -> Any:
         if not gradient.ndim:
             raise ValueError("gradient: is a scalar, wants rows")
-        row, part = add_rows(gradient, output_gradient, _step(timestep), self.offset)
+        row, part = addition(gradient, output_gradient, _step(timestep), self.offset)
         row += part
         return gradient, *(blob.value for blob in self.outputs[1:])
 
@@ -90,16 +90,10 @@ class RecurrentNetworkBlobFetcher(Operator):
         return TensorSpec((UNKNOWN,), object)
 
     def run_cpu(self, scratch: Any) -> np.ndarray:
-        if not isinstance(scratch, StepWorkspaces):
-            raise TypeError(
-                f"ScratchWorkspaceBlob: holds {type(scratch).__name__}, wants the last output of RecurrentNetwork"
-            )
         names: list[bytes] = []
-        for t, step in enumerate(scratch.steps):
+        for t, step in enumerate(workspaces_of("ScratchWorkspaceBlob", scratch).steps):
             for name in step.local_blobs():
                 copied = f"{self.prefix}_{name}{t}"
                 self.workspace.feed(copied, step.fetch(name))
                 names.append(copied.encode())
-        found = np.empty(len(names), object)
-        found[:] = names
-        return found
+        return np.fromiter(names, object)

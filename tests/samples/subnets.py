@@ -1,4 +1,4 @@
-"""Do and ONNXWhile, which run nets; Concat and Split under their old names; dot products between features."""
+"""Operators that run nets: If, While, Do, ONNXWhile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.defs import NetDef, OperatorDef
-from tests.kit.sample import Blob, Sample, int32s, int64s, normal
+from tests.kit.sample import Blob, Sample, int64s, normal
 
 X, Y = normal(2, 3), normal(2, 3, seed=1)
 SCOPE = Blob("scope")
@@ -167,47 +167,48 @@ loops = [
     ),
 ]
 
-PARTS = [normal(2, 3, 2), normal(2, 1, 2, seed=1)]
-IMAGE = normal(2, 4, 3, 5)
-FEATURES = [normal(3, 2, 2, seed=seed) for seed in range(3)]
+others = []
 
-others = [
-    Sample("DepthConcat", PARTS),
-    Sample("DepthConcat", [normal(2, 3, 1, 2), normal(2, 3, 1, 4, seed=1)], {"order": "NHWC"}, note="NHWC"),
-    Sample("DepthConcat", [PARTS[0], PARTS[0] + 1], {"axis": 1, "add_axis": 1}, note="stacked"),
-    Sample("DepthConcat", [PARTS[0][:0], PARTS[1][:0]], note="empty"),
-    Sample("DepthConcat", [PARTS[0], PARTS[0][:1]], error="wants that of the first", note="other shape"),
-    Sample("DepthSplit", [IMAGE], outputs=2),
-    Sample("DepthSplit", [IMAGE], {"order": "NHWC", "split": [1, 4]}, outputs=2, note="NHWC"),
-    Sample("DepthSplit", [IMAGE, int32s(2, 2, 1)], {"axis": -1}, outputs=3, note="sizes as input"),
-    Sample("DepthSplit", [IMAGE], outputs=3, error="not to be divided by 3", note="odd"),
-    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(0, 5, 1, 1), *FEATURES]),
-    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(1, 2), normal(3), normal(3, seed=1)], note="scalars"),
-    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(), *FEATURES], note="none taken"),
-    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(3), *(x[:0] for x in FEATURES)], note="no example"),
+YES, NO = np.array([True]), np.array([False])
+TURN = NetDef(name="turn", op=(OperatorDef(type="Transpose", input=("in1",), output=("out0",)),))
+ASK = NetDef(name="ask", op=(OperatorDef(type="Shape", input=("in1",), output=("out0",)),))
+COUNT = NetDef(name="count", op=(OperatorDef(type="Add", input=("in1", "in2"), output=("in1",)),))
+BELOW = NetDef(name="below", op=(OperatorDef(type="LT", input=("in1", "in3"), output=("in0",)),))
+NUMBERS = [np.array([value], np.int64) for value in (0, 3, 10)]
+
+samples = [
+    *subnets,
+    *loops,
+    *others,
+    Sample("If", [YES, X], {"then_net": TURN, "else_net": ASK}, outputs=1, note="then"),
+    Sample("If", [NO, X], {"then_net": TURN, "else_net": ASK}, outputs=1, note="else"),
     Sample(
-        "ConcatBatchMatMulBatchGatherOp",
-        [int32s(0, 9), *FEATURES],
-        error="0 to 9, wants 0 to 8",
+        "If",
+        [NO, X],
+        {"then_net": TURN},
+        outputs=0,
+        note="neither",
         golden=False,
-        reason="Caffe2 reads out of bounds",
-        note="index out of bounds",
+        reason="there is no output to compare",
+        expected=[],
     ),
     Sample(
-        "ConcatBatchMatMulBatchGatherOp",
-        [int32s(0), FEATURES[0], FEATURES[1][:2]],
-        error="wants \\[B, ...\\]",
-        note="other shape",
+        "If",
+        [np.array([True, False]), X],
+        {"then_net": TURN},
+        outputs=1,
+        error="condition: has 2 elements",
+        note="two",
     ),
-    Sample("ConcatBatchMatMulBatchGatherOp", [int32s(0)], error="inputs: there are none", note="no inputs"),
+    Sample("If", [YES, X], {}, outputs=1, error="then_net is missing", note="no net"),
     Sample(
-        "ConcatBatchMatMulBatchGatherOp",
-        [np.array([[0], [1]], np.int32), *FEATURES],
-        error="wants \\[K\\]",
-        golden=False,
-        reason="Caffe2 leaves most of the output unwritten",
-        note="indices of two dims",
+        "While",
+        [YES, *NUMBERS],
+        {"loop_net": COUNT, "cond_net": BELOW},
+        outputs=2,
+        inplace={0: 0, 1: 1},
+        note="counting",
     ),
+    Sample("While", [NO, *NUMBERS], {"loop_net": COUNT}, outputs=1, inplace={0: 1}, note="not once"),
+    Sample("While", [YES], {}, outputs=0, error="loop_net is missing", note="no net"),
 ]
-
-samples = [*subnets, *loops, *others]

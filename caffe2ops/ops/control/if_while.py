@@ -1,4 +1,4 @@
-"""If and While run nets in the operator's own workspace; IsEmpty asks what they are often asked."""
+"""If and While, which run nets in the operator's own workspace, and IsEmpty, their usual condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of parameters normalised, regularised, clipped and counted; sparse dropout; weights as bytes; C10LayerNorm."""
+"""Rows of parameters normalised, regularised, clipped and counted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.sample import Sample, int32s, int64s, normal, strings
+from tests.kit.sample import Sample, int32s, int64s, normal
 
 INDICES = {"": int64s(1, 4, 0), "int32": int32s(1, 4, 0), "a row twice": int64s(1, 4, 1), "none": int64s()}
-VALUES, LENGTHS = np.arange(1, 12), int32s(3, 0, 4, 1, 2, 1)
 
 
 def rows(op: str, param: np.ndarray, note: str, **args: Any) -> list[Sample]:
@@ -29,26 +28,6 @@ def no_row(op: str, param: np.ndarray, **more: Any) -> Sample:
     )  # fmt: skip
 
 
-def dropping(op: str) -> list[Sample]:
-    return [
-        Sample(op, [VALUES, LENGTHS], {"ratio": 0.6, "replacement_value": -7}, outputs=2, seed=11),
-        Sample(op, [VALUES, LENGTHS], {"ratio": 0.4}, outputs=2, seed=5, note="value 0"),
-        Sample(op, [VALUES, LENGTHS], outputs=2, note="no ratio"),
-        Sample(op, [VALUES, LENGTHS], {"ratio": 1.0}, outputs=2, note="all"),
-        Sample(op, [int64s(), int32s(0, 0)], {"ratio": 1.0}, outputs=2, note="empty examples"),
-        Sample(op, [int64s(), int32s()], {"ratio": 0.5}, outputs=2, note="no examples"),
-        Sample(op, [VALUES, int32s(3, 4)], outputs=2, note="short", error="sum is 7, X has 11 elements"),
-        Sample(
-            op, [VALUES, int32s(12, -1)], outputs=2, note="negative", error="element 1 is -1",
-            golden=False, reason="Caffe2 writes out of bounds",
-        ),
-        Sample(op, [VALUES, LENGTHS], {"ratio": 1.5}, outputs=2, note="ratio", error="ratio = 1.5"),
-    ]  # fmt: skip
-
-
-BOOK = normal(7)
-CODES = np.uint8([[0, 6, 3], [3, 3, 1]]), np.uint16([5, 0]), np.int32([[[6]]])
-BYTES = np.uint8([0, 1, 127, 128, 254, 255])
 P, TALL = normal(5, 6), np.float32([[-0.3], [0.2], [0.1], [4], [-0.2]])
 HALF = P.astype(np.float16)
 samples = [
@@ -90,30 +69,4 @@ samples = [
         "RowWiseCounter", [int64s(1, 2), np.float64([1, 2, 3]), int64s(0), int64s(7)], {"counter_halflife": 2},
         note="sizes", inplace={0: 0, 1: 1}, error="update_counter: has 3 elements, prev_iter has 2",
     ),
-    Sample("QuantDecode", [BOOK, *CODES], outputs=3),
-    Sample("QuantDecode", [BOOK.reshape(7, 1), np.zeros((0, 2), np.uint8)], note="none"),
-    Sample("QuantDecode", [BOOK, np.int64([0])], note="dtype", error="codes_0: dtype is int64"),
-    Sample(
-        "QuantDecode", [BOOK, np.uint8([7])], note="no such code", error="codes_0: element 0 is 7, codebook has 7",
-        golden=False, reason="Caffe2 reads out of bounds",
-    ),
-    Sample("QuantDecodeGradient", [BOOK, *CODES, *(normal(*codes.shape) for codes in CODES)]),
-    Sample("QuantDecodeGradient", [BOOK, CODES[1], normal(3)], note="size", error="gradient 0: is float32"),
-    Sample("ByteWeightDequant", [BYTES], {"shape": (2, 3)}),
-    Sample("ByteWeightDequant", [BYTES], {"shape": (5,), "min": -0.5, "max": 0.7}, note="range, a byte left"),
-    Sample("ByteWeightDequant", [strings(BYTES.tobytes())], {"shape": (3, 2)}, note="string"),
-    Sample("ByteWeightDequant", [BYTES], note="no shape"),
-    Sample(
-        "ByteWeightDequant", [BYTES], {"shape": (7,)}, note="few", error="weights: has 6 bytes, .* wants 7",
-        golden=False, reason="Caffe2 reads out of bounds",
-    ),
-    Sample("C10LayerNorm_DontUseThisOpYet", [P], {"axis": 0, "epsilon": 0.1}),
-    Sample(
-        "C10LayerNorm_DontUseThisOpYet", [P, normal(6), normal(6, seed=1)], {"elementwise_affine": 1}, note="affine",
-    ),
-    Sample(
-        "C10LayerNorm_DontUseThisOpYet", [P], {"elementwise_affine": 1}, note="no gamma", error="gamma: is missing",
-    ),
-    *dropping("SparseDropoutWithReplacement"),
-    *dropping("SparseItemwiseDropoutWithReplacement"),
 ]  # fmt: skip

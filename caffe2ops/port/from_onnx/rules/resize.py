@@ -1,0 +1,117 @@
+"""Images made larger or smaller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe2ops.port.from_onnx.builder import Builder
+from caffe2ops.port.from_onnx.node import Node
+from caffe2ops.port.from_onnx.rules import rule
+from caffe2ops.port.from_onnx.rules.linalg import product
+from caffe2ops.port.from_onnx.values import FLOAT, fixed
+from caffe2ops.port.onnx.values import NotPortable, Value
+
+
+@rule("Resize", "Upsample")
+def resize(
+    g: Builder, node: Node, x: Value, roi: Value | None = None, scales: Value | None = None, sizes: Value | None = None
+) -> Value:  # fmt: skip
+    if node.type == "Upsample" or node.opset < 11:  # Resize had the scales second before 11, without a region
+        roi, scales, sizes = None, roi, None
+    along = [a % x.rank for a in node["axes"]] if node["axes"] else list(range(x.rank))
+    factor = [1.0] * x.rank
+    out: list[int | None] = [None] * x.rank
+    if sizes is not None and (sizes.array is None or sizes.array.size):
+        for i, axis in enumerate(along):
+            known: Any = sizes.dims if sizes.array is None else sizes.array.tolist()
+            if known and known[i] == x.shape[axis] is not None:
+                continue  # as it was, whatever that is
+            length = out[axis] = known[i] if known and isinstance(known[i], int) else int(fixed(sizes, "sizes")[i])
+            factor[axis] = length / x.static(axis)
+        if node["keep_aspect_ratio_policy"] not in (None, "stretch"):
+            factors = [factor[axis] for axis in along]
+            one = min(factors) if node["keep_aspect_ratio_policy"] == "not_larger" else max(factors)
+            for axis in along:
+                factor[axis], out[axis] = one, int(np.floor(one * x.static(axis) + 0.5))
+    elif node.has("scales") or scales is not None:
+        given = node["scales"] if scales is None else fixed(scales, "scales").tolist()
+        for i, axis in enumerate(along):
+            factor[axis] = float(given[i])
+    moved = [i for i, f in enumerate(factor) if f != 1 or out[i] not in (None, x.shape[i])]
+    if not moved:
+        return x
+    coordinates = node["coordinate_transformation_mode"] or "asymmetric"
+    whole = all(f == int(f) for f in factor)
+    if node["mode"] == "nearest" and x.rank == 4 and min(moved) >= 2 and whole and x.dtype.kind == "f":
+        floors = coordinates == "asymmetric" and (node["nearest_mode"] or "floor") == "floor"
+        if floors or (
+            coordinates == "half_pixel" and node["nearest_mode"] != "ceil" and node["nearest_mode"] != "floor"
+        ):
+            return g.over(FLOAT, "ResizeNearest", x, height_scale=factor[2], width_scale=factor[3])
+    if coordinates == "tf_crop_and_resize":
+        raise NotPortable("crops a region")
+    for axis in moved:
+        x = _interpolated(g, node, x, axis, factor[axis], out[axis], coordinates)
+    return x
+
+
+def _interpolated(
+    g: Builder, node: Node, x: Value, axis: int, scale: float, out: int | None, coordinates: str
+) -> Value:
+    """One axis made longer or shorter: a product with a matrix of weights, or a choice of elements."""
+    size = x.static(axis)
+    length = int(np.floor(size * scale)) if out is None else out
+    weights = weights_of(node, size, length, scale, coordinates, out is not None)
+    if node["mode"] == "nearest":
+        return g.one("Gather", x, weights.argmax(1).astype(np.int64), axis=axis)
+    (a,) = g.accepted(FLOAT, x)
+    found = product(g, g.moved(a, axis, -1), g.constant(weights.T.astype(a.dtype)))
+    return g.cast(g.moved(found, -1, axis), x.dtype)
+
+
+def weights_of(node: Node, size: int, length: int, scale: float, coordinates: str, exact: bool) -> np.ndarray[Any, Any]:
+    """How much each of `size` elements counts in each of `length` places."""
+    at = np.arange(length)
+    places: np.ndarray[Any, Any]
+    if coordinates == "align_corners":
+        last = (length if exact else size * scale) - 1
+        places = at * (size - 1) / last if length > 1 else np.zeros(1)
+    elif coordinates == "asymmetric":
+        places = at / scale
+    elif coordinates == "half_pixel_symmetric":
+        adjustment = length / (size * scale)
+        places = size / 2 * (1 - adjustment) + (at + 0.5) / scale - 0.5
+    elif coordinates == "pytorch_half_pixel" and length == 1:
+        places = np.full(1, -0.5)
+    else:
+        places = (at + 0.5) / scale - 0.5
+    found = np.zeros((length, size))
+    if node["mode"] == "nearest":
+        turn = {"round_prefer_floor": (np.ceil, -0.5), "round_prefer_ceil": (np.floor, 0.5), "floor": (np.floor, 0),
+                "ceil": (np.ceil, 0)}  # fmt: skip
+        to_whole, shift = turn[node["nearest_mode"] or "floor"]
+        found[at, np.clip(to_whole(places + shift), 0, size - 1).astype(int)] = 1
+        return found
+    widen = max(1.0, 1 / scale) if node["antialias"] else 1.0
+    reach = (1 if node["mode"] in ("linear", "bilinear") else 2) * widen
+    for i, place in enumerate(places):
+        taps = np.arange(int(np.floor(place - reach)) + 1, int(np.ceil(place + reach)) + 1)
+        share = _kernel(node, np.abs(taps - place) / widen)
+        if node["exclude_outside"]:
+            share = np.where((taps < 0) | (taps >= size), 0, share)
+        if node["exclude_outside"] or node["antialias"]:
+            share = share / share.sum()
+        np.add.at(found[i], np.clip(taps, 0, size - 1), share)
+    return found
+
+
+def _kernel(node: Node, d: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The weight at a distance: a tent, or a cubic."""
+    found: np.ndarray[Any, Any] = np.maximum(1 - d, 0)
+    if node["mode"] == "cubic":
+        a = node["cubic_coeff_a"]
+        near, far = ((a + 2) * d - (a + 3)) * d * d + 1, ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+        found = np.where(d <= 1, near, np.where(d < 2, far, 0))
+    return found

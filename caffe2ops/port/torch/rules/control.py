@@ -1,0 +1,72 @@
+"""Nets within operators: If and While, as Python's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe2ops.defs import NetDef
+from caffe2ops.infer import UNKNOWN, TensorSpec
+from caffe2ops.port.onnx.nets import written_by
+from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.torch.rules import rule
+from caffe2ops.port.torch.text import identifier
+from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.torch.writer import Writer
+
+
+def assign(t: Writer, names: dict[str, str], env: dict[str, Tensor]) -> None:
+    """Gives blobs the locals that they have behind the statement."""
+    for blob, local in names.items():
+        t.line(f"{local} = {env[blob]}")
+
+
+def either(left: TensorSpec, right: TensorSpec) -> TensorSpec:
+    """What is known of a tensor that is one of two."""
+    dtype = left.dtype if left.dtype == right.dtype else None
+    if not (left.has_rank and right.has_rank) or left.ndim != right.ndim:
+        return TensorSpec(None, dtype)
+    same = left.known and right.known
+    return TensorSpec([a if same and a == b else UNKNOWN for a, b in zip(left.shape, right.shape)], dtype)
+
+
+@rule("If")
+def if_(t: Writer, op: Any, condition: Tensor, *inputs: Tensor) -> None:
+    """Blobs that a net writes without naming them among the outputs are seen outside, too."""
+    outer = t.env
+    nets = [op.then_net, op.else_net or NetDef()]
+    written = [{name for inner in net.op for name in written_by(inner)} for net in nets]
+    blobs = [name for name in sorted(written[0] | written[1]) if all(name in w or name in outer for w in written)]
+    if missing := [name for name in op.op_def.output if name not in blobs]:
+        raise NotPortable(f"{missing[0]!r} is written by one of the nets alone, and has no value before")
+    names = {blob: t.locals.unique(identifier(blob)) for blob in blobs}
+    after: list[dict[str, Tensor]] = []
+    for net, head in zip(nets, (f"if {condition}:", "else:")):
+        env = dict(outer)
+        with t.block(head):
+            t.walk(net, env)
+            assign(t, names, env)
+        after.append(env)
+    for blob, local in names.items():
+        specs = [env[blob].spec for env in after]
+        outer[blob] = Tensor(local, either(*specs), blob=blob)
+
+
+@rule("While")
+def while_(t: Writer, op: Any, condition: Tensor, *inputs: Tensor) -> None:
+    """The condition's net runs before each round."""
+    outer = t.env
+    name = op.op_def.input[0]
+    if op.cond_net is not None:
+        t.walk(op.cond_net, outer)
+    written = {n for net in (op.loop_net, op.cond_net) if net is not None for o in net.op for n in written_by(o)}
+    if missing := [blob for blob in op.op_def.output if blob not in outer]:
+        raise NotPortable(f"{missing[0]!r} has no value before the loop; fill it with zeros first")
+    names = {blob: t.locals.unique(identifier(blob)) for blob in sorted(written & set(outer))}
+    assign(t, names, outer)
+    outer.update({blob: Tensor(local, outer[blob].spec, blob=blob) for blob, local in names.items()})
+    env = dict(outer)
+    with t.block(f"while {outer[name]}:"):
+        t.walk(op.loop_net, env)
+        if op.cond_net is not None:
+            t.walk(op.cond_net, env)
+        assign(t, names, env)

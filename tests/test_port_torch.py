@@ -1,0 +1,480 @@
+"""Ports to PyTorch: every operator with a rule, real nets, and the source that is written."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import caffe2ops
+from caffe2ops import NetDef, OperatorDef, Workspace, registry
+from caffe2ops.cli.nets import open_model
+from caffe2ops.errors import OperatorError
+from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.torch.export import to_torch
+from caffe2ops.port.torch.proof import prove_torch
+from caffe2ops.port.torch.rules import rules
+from caffe2ops.port.torch.running import imported
+from caffe2ops.port.torch.text import fold, literal
+from caffe2ops.port.torch.writer import functions
+from tests.kit import shared as shared_material
+from tests.kit.call import definition
+from tests.kit.sample import Sample, collect
+
+torch = pytest.importorskip("torch", reason="PyTorch is not here (pip install caffe2ops[torch])")
+pytest.importorskip("safetensors", reason="safetensors is not here (pip install caffe2ops[torch])")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* has no argument:UserWarning"),
+    pytest.mark.filterwarnings("ignore:var.*degrees of freedom:UserWarning"),  # of nothing
+]
+DIGITS = Path(__file__).parent.parent / "examples" / "digits"
+
+# --- operators ---
+
+NAN = "orders NaN otherwise than PyTorch"
+# {operator or sample: why its outputs differ}
+DIFFERENT = {
+    **dict.fromkeys(("Clip", "TopK", "LengthsTopK", "ArgMax", "ArgMin", "Accuracy", "Bucketize", "Max", "Min"), NAN),
+    **dict.fromkeys(
+        (
+            "BoxWithNMSLimit-10-ties",
+            "BoxWithNMSLimit-11-ties-no-limit",
+            "GenerateProposals-3-ties-sizes-with-fractions",
+            "GenerateProposals-4-ties-all",
+        ),
+        "takes boxes of equal scores in the order that std::sort leaves",
+    ),
+    "SpatialBN-17-training-empty-batch": "the statistics of nothing",
+    **dict.fromkeys(("Gelu-2-extremes", "SortedSegmentRangeLogSumExp-10-extremes"), "of infinities"),
+}
+# {sample: why its gradients differ}
+OTHER_GRADIENTS = {
+    **dict.fromkeys(
+        ("LeakyRelu-9-3-d", "LeakyRelu-11-extremes", "Elu-6-3-d", "Elu-8-extremes"),
+        "alpha < 0: Caffe2's gradient looks at the sign of the output",
+    ),
+    "CosineSimilarity-1-vectors": "is 0 up to rounding",
+    "SpatialSoftmaxWithLoss-2-scale": "Caffe2 multiplies the gradient with `scale`, but not the loss",
+    **dict.fromkeys(
+        ("SparseToDenseMask-5-an-id-twice", "SparseToDenseMask-6-negative-id"),
+        "Caffe2 gives rows that were overwritten a gradient, too",
+    ),
+}
+CHECKED = 3  # gradients are compared for so many samples of an operator
+
+
+def samples() -> Iterator[Sample]:
+    """Samples that give numbers, without what another operator makes first."""
+    for sample in collect():
+        plain = all(isinstance(v, np.ndarray) and v.dtype != object for v in sample.inputs)
+        if sample.op in rules() and plain and not (sample.error or sample.before or sample.random):
+            yield sample
+
+
+SAMPLES = list(samples())
+# Operators that become submodules where their parameters are constants.
+MODULES = ("Conv", "FC", "SpatialBN", "PRelu", "Gather", "SparseLengths", "LayerNorm", "GroupNorm", "InstanceNorm")
+
+
+def gradient_cases() -> Iterator[Any]:
+    """The first samples of each operator with a gradient: fed, and with parameters where it becomes a submodule."""
+    counts: Counter[str] = Counter()
+    for sample in SAMPLES:
+        why = OTHER_GRADIENTS.get(sample.id) or reason(sample)
+        if why or not sample.differentiable or not registry.get(sample.op).schema_of().gradient:
+            continue
+        counts[sample.op] += 1
+        if counts[sample.op] <= CHECKED:
+            for constant in (False, True)[: 1 + sample.op.startswith(MODULES)]:
+                yield pytest.param(sample, constant, id=f"{sample.id}{'-constant' * constant}")
+
+
+def reason(sample: Sample) -> str:
+    """Why a sample's outputs are not compared, empty where they are."""
+    why = DIFFERENT.get(sample.id) or DIFFERENT.get(sample.op, "")
+    nan = any(v.dtype.kind == "f" and np.isnan(v).any() for v in sample.inputs)
+    return why if why != NAN or nan else ""
+
+
+def ported(sample: Sample, feeds: dict[str, Any], constant: bool) -> tuple[Any, dict[str, Any]]:
+    """The model of one operator, with all inputs but the first as parameters where `constant`, and the feeds."""
+    op = definition(sample)
+    names = list(feeds)[:1] if constant else list(feeds)
+    parameters = {name: value for name, value in feeds.items() if name not in names}
+    given = {name: feeds[name] for name in names}
+    if not op.output:
+        pytest.skip("has no output")
+    try:
+        net = NetDef(name=sample.op, op=(op,))
+        return to_torch(net, parameters, given, outputs=list(dict.fromkeys(op.output))), given
+    except OperatorError as error:
+        if isinstance(error.__cause__, NotPortable):
+            pytest.skip(str(error.__cause__))
+        raise
+
+
+def nudged(feeds: dict[str, Any]) -> dict[str, Any]:
+    """Floats a bit aside, away from kinks; none of them infinite or huge."""
+    generator, found = np.random.default_rng(5), {}
+    for name, value in feeds.items():
+        if value.dtype.kind == "f":
+            plain = np.where(np.abs(value) < 1e4, value, 1.0)
+            step = 1e-3 * np.abs(plain).max(initial=0.1) * generator.random(value.shape)
+            value = (plain + np.where(plain < 0, -step, step)).astype(value.dtype)
+        found[name] = value
+    return found
+
+
+def assert_proven(model: Any, *feeds: dict[str, Any], **options: Any) -> Any:
+    proof = prove_torch(model, *feeds, **options)
+    assert proof.holds, f"\n{proof}\n{model.source()}"
+    return proof
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if not reason(s)], ids=lambda s: s.id)
+def test_sample(sample: Sample) -> None:
+    feeds = dict(zip(sample.input_names, sample.inputs))
+    model, given = ported(sample, feeds, constant=sample.op.startswith(MODULES) and sample.index % 2 == 0)
+    assert_proven(model, given, gradients=False)
+
+
+@pytest.mark.parametrize(("sample", "constant"), list(gradient_cases()))
+def test_gradients_of_sample(sample: Sample, constant: bool) -> None:
+    feeds = nudged(dict(zip(sample.input_names, sample.inputs)))
+    try:
+        model, given = ported(sample, feeds, constant)
+        workspace = Workspace()
+        for name, value in feeds.items():
+            workspace.feed(name, value)
+        workspace.run(model.net)
+    except OperatorError as error:
+        pytest.skip(f"refuses the inputs put aside: {error.reason}")
+    assert_proven(model, given)
+
+
+def test_rules_are_of_operators() -> None:
+    assert not set(rules()) - set(registry.types())
+
+
+def test_functions_are_used() -> None:
+    """Each function that the source may take along is named by a rule or by another one."""
+    folder = Path(caffe2ops.__file__).parent / "port" / "torch" / "rules"
+    text = "".join(path.read_text() for path in folder.glob("*.py"))
+    needed = {name for _, needs in functions().values() for name in needs}
+    kinds = ("segment_log_sum_exp", "segment_log_mean_exp")
+    assert [
+        name for name in functions() if not re.search(rf"['\"]{name}['\"]", text) and name not in (*needed, *kinds)
+    ] == []
+
+
+# --- real nets ---
+
+SMALL = ["googlenet_tail_fc", "s_mnist_deploy_pbtxt", "s_mnist_train_net"]
+CLASSIFIERS = [
+    "s_alexnet", "s_zfnet512", "s_vgg19", "s_inception_v1", "s_resnet50", "s_mobilenet_v2_fp32", "s_tiny_darknet",
+]  # fmt: skip
+RAN = [model["name"] for model in shared_material.read_json("models/index.json", []) if model["caffe2_ran"]]
+PINN = [name for name in RAN if name.startswith("pinn")]
+SLOW = ("s_mobilenet_v2_fp32", "onnx_superres_reshape")  # gradients take long in caffe2ops
+
+
+def load_net(path: Path) -> NetDef:
+    net = caffe2ops.load(path)
+    assert isinstance(net, NetDef)
+    return net
+
+
+def load_model(name: str, shared: Path) -> tuple[NetDef, Workspace, dict[str, Any]]:
+    folder = shared / "models" / name
+    meta = shared_material.read_json(f"models/{name}/meta.json")
+    modified = folder / "predict_net.modified.pb"
+    workspace = Workspace()
+    for file in meta["init"]:
+        workspace.run(load_net(folder / file))
+    with np.load(folder / "input.npz") as archive:
+        feeds = {blob: archive[blob] for blob in archive.files}
+    return load_net(modified if modified.exists() else folder / meta["predict"]), workspace, feeds
+
+
+@pytest.mark.parametrize("name", [*SMALL, *CLASSIFIERS, *PINN, "onnx_superres_reshape"])
+def test_model(name: str, shared: Path, tmp_path: Path) -> None:
+    """Outputs and gradients agree; the source is what a formatter would have written.
+
+    Classifiers give out what goes into their softmax as well: with the weights made up for some, that is all 0 and 1.
+    """
+    net, workspace, feeds = load_model(name, shared)
+    last = next(op for op in reversed(net.op) if op.type == "Softmax") if name in CLASSIFIERS else OperatorDef()
+    model = to_torch(net, workspace, feeds, outputs=[*last.input, *last.output])
+    files = model.save(tmp_path / "model.py")
+    assert_formatted(files[0])
+    proof = assert_proven(model, feeds, path=files[0], gradients=name not in SLOW)
+    gradients = [d for d in proof.differences if d.blob.startswith("gradient by ")]
+    assert bool(gradients) == (name not in SLOW)
+
+
+@pytest.mark.parametrize("name", ["x_squeezenet_armcompute", "x_googlenet_first_part"])
+def test_net_without_weights(name: str, shared: Path) -> None:
+    """Classifiers whose weights nobody kept, with small ones."""
+    folder = shared / "models" / name
+    net = load_net(folder / shared_material.read_json(f"models/{name}/meta.json")["predict"])
+    data = np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)
+    parameters = small_weights(net, data)
+    assert_proven(to_torch(net, parameters, {"data": ("N", *data.shape[1:])}))
+
+
+def small_weights(net: NetDef, data: np.ndarray) -> dict[str, np.ndarray]:
+    """Weights of eight filters for each convolution, found by running the net."""
+    generator, workspace, found = np.random.default_rng(1), Workspace(), {}
+    workspace.feed("data", data)
+    for op in net.op:
+        if op.type == "Conv":
+            kernel = int(op.args["kernel"])
+            channels = workspace.fetch(op.input[0]).shape[1]
+            spread = (channels * kernel**2 / 2) ** -0.5
+            made = (
+                generator.standard_normal((8, channels, kernel, kernel)) * spread,
+                generator.standard_normal(8) * 0.1,
+            )
+            for blob, array in zip(op.input[1:], made):
+                found[blob] = array.astype(np.float32)
+                workspace.feed(blob, found[blob])
+        workspace.run(op)
+    return found
+
+
+def test_style_net(shared: Path, tmp_path: Path) -> None:
+    """From bytes to bytes; gradients by the parameters of the blob before the bytes."""
+    net, workspace, feeds = load_model("style_crayon", shared)
+    model = to_torch(net, workspace, feeds)
+    path = model.save(tmp_path / "style.py")[0]
+    assert_formatted(path)
+    assert_proven(model, feeds, path=path)
+    assert any("adds noise" in note for note in model.notes)
+    inner = to_torch(net, workspace, feeds, outputs=[net.op[-1].input[0]])
+    proof = assert_proven(inner, feeds)
+    assert len(proof.differences) > 20
+
+
+def test_recommender(shared: Path, tmp_path: Path) -> None:
+    """A predictor file of a net with ragged features; numbers of dims that inference lacks are looked up in a run."""
+    folder = shared / "models" / "reagent_dqn_predictor"
+    model = open_model(folder / "example_predictor.c2", [])
+    with np.load(folder / "input.npz") as archive:
+        feeds = {blob: archive[blob] for blob in archive.files}
+    weights = next(op for op in model.net.op if op.type == "WeightedSample").input[0]
+    ported = to_torch(model.net, model.prepare(), feeds, outputs=[weights])
+    path = ported.save(tmp_path / "recommender.py")[0]
+    assert_formatted(path)
+    assert_proven(ported, feeds, path=path)
+    with pytest.raises(OperatorError, match="WeightedSample: has no form in PyTorch here; nor have Append"):
+        to_torch(model.net, model.prepare(), feeds, outputs=model.outputs)
+
+
+def assert_formatted(path: Path) -> None:
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    if ruff is None:
+        return
+    found = subprocess.run([ruff, "format", "--isolated", "--diff", path], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+    found = subprocess.run([ruff, "check", "--isolated", path], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_functions_stay_as_they_are_formatted() -> None:
+    """At a width of 88, which is a formatter's own, and at that of this project."""
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    if ruff is None:
+        pytest.skip("ruff is not here")
+    folder = Path(caffe2ops.__file__).parent / "port" / "torch" / "functions"
+    for width in ("88", "120"):
+        command = [ruff, "format", "--isolated", "--line-length", width, "--diff", str(folder)]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0, width
+
+
+# --- the core ---
+
+
+def net_of(*ops: OperatorDef, **fields: Any) -> NetDef:
+    return NetDef(name="net", op=ops, **fields)
+
+
+def op_of(type_: str, inputs: Any, outputs: Any, **args: Any) -> OperatorDef:
+    return OperatorDef(type=type_, input=inputs, output=outputs, args=args)
+
+
+def digits(**options: Any) -> Any:
+    init, predict = (load_net(DIGITS / f"{name}_net.pb") for name in ("init", "predict"))
+    return to_torch(predict, init, {"data": ("N", 1, 8, 8)}, **options)
+
+
+def test_source_of_digits(tmp_path: Path) -> None:
+    """Submodules for what has parameters, blobs as locals, and batches of any size."""
+    model = digits()
+    source = model.source()
+    assert "nn.Conv2d(1, " in source
+    assert "data: Tensor" in source
+    proof = assert_proven(model)
+    assert [run.feeds["data"][0] for run in proof.runs] == [1, 3]
+    assert sum(d.blob == "gradient by data" for d in proof.differences) == 2
+    assert [path.name for path in model.save(tmp_path / "digits.py")] == ["digits.py", "digits.safetensors"]
+
+
+def test_the_file_needs_only_torch_and_safetensors(tmp_path: Path) -> None:
+    digits().save(tmp_path / "digits.py")
+    code = (
+        "import sys, torch, digits; y = digits.load()(torch.zeros(2, 1, 8, 8));"
+        "print(tuple(y.shape), 'caffe2ops' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "(2, 10) False"
+
+
+def test_rewritten_blobs_get_names_of_their_own() -> None:
+    net = net_of(op_of("Relu", "x", "x"), op_of("Scale", "x", "y", scale=2.0), op_of("Sqr", "y", "y"))
+    model = to_torch(net, None, {"x": (2, 3)}, outputs=["x", "y"])
+    lines = [line.strip() for line in model.written.forward(model.results)]
+    assert lines == ["x_relu = F.relu(x)", "y = x_relu * 2.0", "y_sqr = y * y"]
+    assert_proven(model)
+
+
+def test_names_that_are_no_identifiers() -> None:
+    net = net_of(op_of("Relu", "class", "1/pool:0"), op_of("Relu", "1/pool:0", "self"), op_of("Relu", "self", "torch"))
+    model = to_torch(net, None, {"class": (2, 3)})
+    assert "x1_pool_0 = F.relu(class_2)" in model.source()
+    assert_proven(model)
+
+
+def test_scopes_become_comments() -> None:
+    blobs = ("a/x", "a/y", "b/z")
+    net = net_of(*(op_of("Relu", i, o) for i, o in zip(("data", *blobs), blobs)))
+    text = to_torch(net, None, {"data": (2,)}).source()
+    assert "        # a\n" in text
+    assert "# b" not in text
+
+
+def test_shared_parameters_are_not_taken_into_submodules() -> None:
+    net = net_of(op_of("FC", ("x", "w", "b"), "y"), op_of("FC", ("y", "w", "b"), "z"))
+    parameters = {"w": np.eye(3, dtype=np.float32) * 2, "b": np.ones(3, np.float32)}
+    model = to_torch(net, parameters, {"x": (2, 3)})
+    assert model.source().count("nn.Parameter") == 2
+    assert_proven(model)
+
+
+def test_only_what_outputs_need_is_ported() -> None:
+    net = net_of(op_of("Relu", "x", "y"), op_of("GaussianFill", "y", "z"))
+    with pytest.raises(OperatorError, match=r"operator 1, GaussianFill: has no form in PyTorch here.*--output"):
+        to_torch(net, None, {"x": (2,)})
+    model = to_torch(net, None, {"x": (2,)}, outputs=["y"])
+    assert model.notes == ["operators that the outputs do not need are left out: 1 GaussianFill"]
+    assert_proven(model)
+    with pytest.raises(ValueError, match="has no blob 'yy'; did you mean y"):
+        to_torch(net, None, {"x": (2,)}, outputs=["yy"])
+    with pytest.raises(ValueError, match="the shape of input 'x' is not given"):
+        to_torch(net)
+
+
+def test_equal_elements_of_a_pooling_window() -> None:
+    """The outputs agree; the gradients do by Caffe2's rule, which a note says."""
+    net = net_of(op_of("MaxPool", "x", "y", kernel=3, stride=2), op_of("MaxPool", "y", "z", kernel=2))
+    model = to_torch(net, None, {"x": (1, 2, 9, 9)})
+    x = np.random.default_rng(0).standard_normal((1, 2, 9, 9)).astype(np.float32)
+    assert_proven(model, {"x": x})
+    assert [note for note in model.notes if "equally great" in note]
+
+
+def test_a_wrong_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = net_of(op_of("Relu", "x", "y"))
+    monkeypatch.setitem(rules(), "Relu", lambda t, op, x: f"F.relu({x}) * 1.01")
+    proof = prove_torch(to_torch(net, None, {"x": (2, 3)}), trace=True)
+    assert "first difference: operator 0 (Relu), blob 'y'" in str(proof)
+    assert Counter(d.within(proof.tolerance) for d in proof.differences) == {False: 2}
+    assert "NOT proven" in str(proof)
+
+
+def test_checks_raise(tmp_path: Path) -> None:
+    model = to_torch(net_of(op_of("NanCheck", "x", "y")), None, {"x": (2,)})
+    assert_proven(model, gradients=False)
+    module = imported(model.save(tmp_path / "checks.py")[0]).load()
+    with pytest.raises(ValueError, match="x holds numbers that are not finite"):
+        module(torch.tensor([1.0, float("nan")]))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(np.float32(0.1), "0.1"), (float(np.float32(1e-4)), "0.0001"), ((1,), "(1,)"), ([True], "[True]")],
+)
+def test_literals(value: Any, text: str) -> None:
+    assert literal(value) == text
+
+
+def test_long_statements_are_folded() -> None:
+    long = "a_long_name_of_a_blob_in_a_deep_scope"
+    assert list(fold(f"{long} = {long} + {long}", 1)) == [f"    {long} = (", f"        {long} + {long}", "    )"]
+    assert list(fold(f"{long} = f({long}, {long})[:2]"))[-1] == ")[:2]"
+    call = f"{long}.some_method_of_a_tensor_that_is_long(1)"
+    assert list(fold(f"{long} = {call}")) == [f"{long} = (", f"    {call}", ")"]
+    assert list(fold(f"{long} = f({long}, {long})", 0))[1:3] == [f"    {long},", f"    {long},"]
+
+
+def test_both_branches_of_if() -> None:
+    branches = [net_of(op_of("Scale", "x", "y", scale=s), op_of("Relu", "y", "y")) for s in (2.0, -3.0)]
+    net = net_of(op_of("If", ("c", "x"), "y", then_net=branches[0], else_net=branches[1]), op_of("Exp", "y", "z"))
+    model = to_torch(net, None, {"c": np.array(True), "x": (1, 3)})
+    x = np.array([[1.0, -2.0, 0.5]], np.float32)
+    assert_proven(model, *({"c": np.array(c), "x": x} for c in (True, False)))
+
+
+def test_loops() -> None:
+    """Doubles until a limit is passed."""
+    body = net_of(op_of("Scale", "x", "x", scale=2.0))
+    condition = net_of(op_of("SumElements", "x", "sum"), op_of("LT", ("sum", "limit"), "c"))
+    net = net_of(op_of("While", ("c", "x"), "x", loop_net=body, cond_net=condition))
+    feeds = {"c": np.array(True), "x": np.array([1.0, 2.0], np.float32), "limit": np.float32(100).reshape(())}
+    model = to_torch(net, None, feeds)
+    assert "while c" in model.source()
+    assert_proven(model, feeds, {**feeds, "x": np.array([0.1, 90.0], np.float32)})
+
+
+# --- the command line ---
+
+
+def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from caffe2ops.cli import main
+
+    def run(*args: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["caffe2ops", "port", *map(str, args)])
+        monkeypatch.setenv("COLUMNS", "200")
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    status, text = run(DIGITS, "--to", tmp_path / "digits.py", "--shape", "data=N,1,8,8")
+    assert status == 0
+    assert "digits.safetensors" in text
+    assert "gradient by data" in text
+    assert "proven (2 runs" in text
+    status, text = run(DIGITS, "--to", tmp_path / "d.py", "--feeds", DIGITS / "digits.npz", "--tolerance", 0, "--trace")
+    assert status == 1
+    assert "first difference: operator" in text
+    status, text = run(DIGITS, "--to", tmp_path / "d.py", "--shape", "data=N,1,8,8", "--opset", 20)
+    assert status != 0
+    assert "are for ONNX models" in text
+
+
+def test_public_names() -> None:
+    from caffe2ops import port
+
+    assert port.to_torch is to_torch
+    assert port.prove_torch is prove_torch
