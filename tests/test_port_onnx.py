@@ -26,7 +26,7 @@ from caffe2ops.port import packages, proof, prove, to_onnx  # noqa: E402
 from caffe2ops.port.onnx.builder import Builder  # noqa: E402
 from caffe2ops.port.onnx.export import NEWEST, OLDEST  # noqa: E402
 from caffe2ops.port.onnx.rules import rules  # noqa: E402
-from caffe2ops.port.onnx.values import NotPortable  # noqa: E402
+from caffe2ops.port.values import NotPortable  # noqa: E402
 
 # Exporters of other tools put arguments of their own on operators; they are warned of when a net is loaded.
 pytestmark = pytest.mark.filterwarnings("ignore:.* has no argument:UserWarning")

@@ -18,13 +18,13 @@ import caffe2ops
 from caffe2ops import NetDef, OperatorDef, Workspace, registry
 from caffe2ops.cli.nets import open_model
 from caffe2ops.errors import OperatorError
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.export import to_torch
 from caffe2ops.port.torch.proof import prove_torch
 from caffe2ops.port.torch.rules import rules
 from caffe2ops.port.torch.running import imported
 from caffe2ops.port.torch.text import fold, literal
 from caffe2ops.port.torch.writer import functions
+from caffe2ops.port.values import NotPortable
 from tests.kit import shared as shared_material
 from tests.kit.call import definition
 from tests.kit.sample import Sample, collect

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe2ops.defs import NetDef
-from caffe2ops.port.onnx.nets import read_by_operator, written_by
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.packages import need
+from caffe2ops.port.values import Value
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
 

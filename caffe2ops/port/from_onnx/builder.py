@@ -15,7 +15,7 @@ from caffe2ops.infer import Unknown
 from caffe2ops.ops.elementwise.broadcast import Broadcasting
 from caffe2ops.port.from_onnx.steps import Names, Step
 from caffe2ops.port.from_onnx.values import NUMBER, WIDER, broadcast, known
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 class Builder:

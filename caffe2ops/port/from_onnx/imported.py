@@ -12,7 +12,7 @@ from caffe2ops import formats
 from caffe2ops.defs import NetDef
 from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.parameters import parameter
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 from caffe2ops.workspace import Workspace
 
 

@@ -14,8 +14,8 @@ from caffe2ops.port.from_onnx.inference import computed, elements, function_of, 
 from caffe2ops.port.from_onnx.node import Node, NodeError, array_of, needed
 from caffe2ops.port.from_onnx.rules import rules
 from caffe2ops.port.from_onnx.values import NeedsConstant, known
-from caffe2ops.port.onnx.values import Dim, NotPortable, Value
 from caffe2ops.port.packages import need
+from caffe2ops.port.values import Dim, NotPortable, Value
 
 onnx = need("onnx")
 OLDEST = 6

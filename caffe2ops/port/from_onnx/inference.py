@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.port.from_onnx.node import Node, onnx
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 
 def types_of(model: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

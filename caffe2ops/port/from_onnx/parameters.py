@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.build import create_operator
 from caffe2ops.defs import OperatorDef, data_type_of
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 # dtype -> the filler of the init net that gives it; others are cast from one of these.
 FILLERS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from caffe2ops.build import create_operator
 from caffe2ops.defs import NetDef, OperatorDef
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 if TYPE_CHECKING:
     from caffe2ops.port.from_onnx.builder import Builder

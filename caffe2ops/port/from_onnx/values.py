@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.defs import DATA_TYPES
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 FLOAT, NUMBER = ("float32", "float64"), ("float32", "float64", "int32", "int64")
 INTEGER = ("int32", "int64")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.port.onnx.nodes import FOLDABLE, Nodes, elem_type
-from caffe2ops.port.onnx.values import Dim, NotPortable, Value
+from caffe2ops.port.values import Dim, NotPortable, Value
 
 
 class Builder(Nodes):

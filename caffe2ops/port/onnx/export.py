@@ -7,8 +7,8 @@ from typing import Any
 
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
+from caffe2ops.port.nets import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.port.onnx.model import OnnxModel
-from caffe2ops.port.onnx.nets import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.port.onnx.rules import rules
 from caffe2ops.port.onnx.walker import CONSTANTS, Walker, is_given
 from caffe2ops.port.packages import need

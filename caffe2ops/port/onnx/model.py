@@ -11,10 +11,10 @@ import numpy as np
 
 import caffe2ops
 from caffe2ops.defs import NetDef
-from caffe2ops.port.onnx.nets import read_by_operator
+from caffe2ops.port.nets import read_by_operator
 from caffe2ops.port.onnx.nodes import elem_type, make_node
-from caffe2ops.port.onnx.values import Graph, Node, Value
 from caffe2ops.port.packages import need
+from caffe2ops.port.values import Graph, Node, Value
 
 onnx = need("onnx")
 EXTERNAL = (1 << 31) - (1 << 24)  # bytes of parameters that still fit into one protobuf file, with the graph

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.onnx.values import Dim, Graph, Node, NotPortable, Value
 from caffe2ops.port.packages import need
+from caffe2ops.port.values import Dim, Graph, Node, NotPortable, Value
 
 onnx = need("onnx")
 FOLDABLE = 1 << 16  # elements of a result that is computed at once, unless an input is as large

@@ -12,12 +12,12 @@ from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import TensorSpec, Unknown
 from caffe2ops.operator import Operator
+from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.model import CUSTOM_DOMAIN, OnnxModel, Step, walk
-from caffe2ops.port.onnx.nets import read_by_operator, written_by
 from caffe2ops.port.onnx.nodes import FOLDABLE
 from caffe2ops.port.onnx.rules import rules
-from caffe2ops.port.onnx.values import Graph, NotPortable, Value
+from caffe2ops.port.values import Graph, NotPortable, Value
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
 

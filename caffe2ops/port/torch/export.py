@@ -14,13 +14,13 @@ from caffe2ops import registry
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import UNKNOWN, TensorSpec, as_spec
-from caffe2ops.port.onnx.nets import given_out_by, read_by, read_by_operator, written_by
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.nets import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.rules import rules
 from caffe2ops.port.torch.text import identifier, snake
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
+from caffe2ops.port.values import NotPortable, Value
 from caffe2ops.workspace import Workspace
 
 CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))

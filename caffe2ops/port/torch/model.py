@@ -13,10 +13,10 @@ import numpy as np
 
 import caffe2ops
 from caffe2ops.defs import NetDef
-from caffe2ops.port.onnx.values import Value
 from caffe2ops.port.packages import need
 from caffe2ops.port.torch.text import WIDTH, class_name, fold
 from caffe2ops.port.torch.writer import Source
+from caffe2ops.port.values import Value
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.infer import TensorSpec, Unknown
-from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.values import NotPortable
 
 
 class Tensor:

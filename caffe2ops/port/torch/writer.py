@@ -17,9 +17,9 @@ import numpy as np
 from caffe2ops.defs import NetDef
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Operator
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.text import TAKEN, Names, class_name, fold, identifier, literal, snake
 from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.values import NotPortable
 
 Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 WORD = re.compile(r"(?<![\w.\"])[A-Za-z_]\w*")

@@ -11,7 +11,7 @@ from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.control import loop
 from caffe2ops.port.from_onnx.rules.index import greatest, places_of
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 
 @rule("NonMaxSuppression")

@@ -10,7 +10,7 @@ from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.values import FLOAT, INTEGER, NUMBER, broadcast, fixed, known
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 # ONNX's name -> Caffe2's, and the dtypes that it takes; attributes have the same names.
 UNARY = {

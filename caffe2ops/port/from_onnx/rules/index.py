@@ -11,7 +11,7 @@ from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.control import loop
 from caffe2ops.port.from_onnx.values import INTEGER, NUMBER, fixed
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 def size_of(g: Builder, x: Value, axis: int) -> Value:

@@ -8,7 +8,7 @@ from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.values import FLOAT
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 def product(g: Builder, A: Value, B: Value) -> Value:

@@ -12,7 +12,7 @@ from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.image import window
 from caffe2ops.port.from_onnx.rules.shape import padded
 from caffe2ops.port.from_onnx.values import FLOAT
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("MaxPool", "AveragePool", "LpPool")

@@ -12,7 +12,7 @@ from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.image import window
 from caffe2ops.port.from_onnx.rules.linalg import product
 from caffe2ops.port.from_onnx.values import known
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 def along(g: Builder, x: Value, number: Value, axis: int, block: int) -> Value:

@@ -7,7 +7,7 @@ import numpy as np
 from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.rules import rule
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 FILLS = {
     "Normal": ("GaussianFill", ("mean", "mean"), ("std", "scale")),

@@ -10,7 +10,7 @@ from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.values import FLOAT, NUMBER, fixed
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 DIRECT = {
     "ReduceSum": NUMBER, "ReduceMean": FLOAT, "ReduceMax": NUMBER, "ReduceMin": NUMBER, "ReduceL1": FLOAT,

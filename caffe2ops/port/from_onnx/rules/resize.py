@@ -11,7 +11,7 @@ from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.linalg import product
 from caffe2ops.port.from_onnx.values import FLOAT, fixed
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("Resize", "Upsample")

@@ -11,7 +11,7 @@ from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.reduce import axes_of
 from caffe2ops.port.from_onnx.values import NUMBER, fixed
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("Constant")

@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 
 @rule("Elu", "LeakyRelu", "ThresholdedRelu")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.defs import NetDef
+from caffe2ops.port.nets import written_by
 from caffe2ops.port.onnx.builder import Builder
-from caffe2ops.port.onnx.nets import written_by
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.values import Node, NotPortable, Value
+from caffe2ops.port.values import Node, NotPortable, Value
 
 
 def condition_of(g: Builder, condition: Value) -> Value:

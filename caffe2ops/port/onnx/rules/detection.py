@@ -11,7 +11,7 @@ from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.segment import count_up
 from caffe2ops.port.onnx.rules.shape import to_first, to_last
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("RoIAlign")

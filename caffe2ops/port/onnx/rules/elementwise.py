@@ -9,7 +9,7 @@ import numpy as np
 from caffe2ops.defs import dtype_of
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import nodes, rule
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 nodes(
     Abs="Abs", Ceil="Ceil", Floor="Floor", Negative="Neg", Acos="Acos", Asin="Asin", Atan="Atan", Cos="Cos",

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 def dims_of(g: Builder, op: Any, x: Value | None) -> Value:

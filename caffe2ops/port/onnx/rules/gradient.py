@@ -13,7 +13,7 @@ from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.image import windows
 from caffe2ops.port.onnx.rules.linalg import rows
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 SMALLEST = 1e-20
 

@@ -13,7 +13,7 @@ from caffe2ops.ops.fill.mt19937 import generator_of
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.shape import to_first, to_last
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 def on_channels_first(g: Builder, op: Any, x: Value, apply: Callable[[Value], Value]) -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.segment import ONE, Ragged, count_up, row_dims, summed, wide
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("Gather", "BatchGather")

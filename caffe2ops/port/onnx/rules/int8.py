@@ -13,7 +13,7 @@ from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.image import average, convolution, greatest, nearest, transposed_convolution
 from caffe2ops.port.onnx.rules.shape import cut, shuffled, to_first, to_last
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 def made(g: Builder, op: Any, x: Value) -> Value:

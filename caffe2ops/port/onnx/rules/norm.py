@@ -10,7 +10,7 @@ from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.image import on_channels_first
 from caffe2ops.port.onnx.rules.shape import to_first
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 
 @rule("Softmax")

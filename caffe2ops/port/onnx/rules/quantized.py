@@ -10,7 +10,7 @@ from caffe2ops.ops.quantized.codec import Codec
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.segment import folded
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 EIGHT = Codec(8, "float32", half=False)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 
 def staying(g: Builder, op: Any, rest: tuple[Value, ...], pairs: list[tuple[Value, Value]]) -> list[Value]:

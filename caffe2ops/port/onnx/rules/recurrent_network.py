@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.port.nets import written_by
 from caffe2ops.port.onnx.builder import Builder
-from caffe2ops.port.onnx.nets import written_by
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("RecurrentNetwork")

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 ZERO, ONE = np.int64(0), np.int64(1)
 

@@ -9,7 +9,7 @@ import numpy as np
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.segment import ONE, ZERO, Ragged, count_up, longest, row_dims, starts_of, total, wide
-from caffe2ops.port.onnx.values import NotPortable, Value
+from caffe2ops.port.values import NotPortable, Value
 
 
 @rule("LengthsTile")

@@ -9,7 +9,7 @@ import numpy as np
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.segment import count_up, longest, wide
-from caffe2ops.port.onnx.values import Value
+from caffe2ops.port.values import Value
 
 BEHIND = np.iinfo(np.int64).max  # sorts behind every place
 

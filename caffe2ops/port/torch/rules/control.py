@@ -6,12 +6,12 @@ from typing import Any
 
 from caffe2ops.defs import NetDef
 from caffe2ops.infer import UNKNOWN, TensorSpec
-from caffe2ops.port.onnx.nets import written_by
-from caffe2ops.port.onnx.values import NotPortable
+from caffe2ops.port.nets import written_by
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import identifier
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
+from caffe2ops.port.values import NotPortable
 
 
 def assign(t: Writer, names: dict[str, str], env: dict[str, Tensor]) -> None:

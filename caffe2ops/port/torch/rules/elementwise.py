@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.defs import dtype_of
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import expressions, rule
 from caffe2ops.port.torch.text import literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer, dtype_name
+from caffe2ops.port.values import NotPortable
 
 expressions(
     Abs="{0}.abs()", Ceil="{0}.ceil()", Floor="{0}.floor()", Negative="-{0}", Acos="{0}.acos()", Asin="{0}.asin()",

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer, dtype_name
+from caffe2ops.port.values import NotPortable
 
 
 def dims_of(op: Any, x: Tensor | None) -> str:

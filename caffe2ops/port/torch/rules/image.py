@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME, VALID
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import literal, operand
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
+from caffe2ops.port.values import NotPortable
 
 Pads = list[int]
 

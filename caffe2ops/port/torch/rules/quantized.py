@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from caffe2ops.ops.quantized.codec import Codec
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
+from caffe2ops.port.values import NotPortable
 
 EIGHT = Codec(8, "float32", half=False)
 KINDS = ("Sum", "WeightedSum", "Mean")

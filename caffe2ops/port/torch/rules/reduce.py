@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
+from caffe2ops.port.values import NotPortable
 
 FOLDS = {"Sum": "sum", "Mean": "mean", "Max": "amax", "Min": "amin"}
 

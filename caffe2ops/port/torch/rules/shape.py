@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.onnx.values import NotPortable
 from caffe2ops.port.torch.rules import expressions, rule
 from caffe2ops.port.torch.text import literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
+from caffe2ops.port.values import NotPortable
 
 expressions(
     FlattenToVec="{0}.flatten()", ResizeLike="{0}.reshape({1}.shape)", NumpyTile="{0}.tile({1}.tolist())",

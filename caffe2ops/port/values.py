@@ -14,8 +14,8 @@ Dim = int | str | None  # a number, the name of a dim that varies, or unknown
 Shape = tuple[Dim, ...]
 
 
-class NotPortable(ValueError):
-    """ONNX cannot say what an operator does; the message says why, and the nearest way out."""
+class NotPortable(ValueError):  # noqa: N818
+    """The other framework cannot say what an operator does; the message says why, and the nearest way out."""
 
 
 class Value:
