@@ -92,6 +92,11 @@ SAMPLES = [
 FIRST = list({s.op: s for s in reversed(SAMPLES)}.values())[::-1]
 
 
+# Samples have what nets seldom have: no rows, NaN, extremes.
+OLD = tuple(map(int, runtime.__version__.split(".")[:2])) <= (1, 23)
+newer_runtime = pytest.mark.skipif(OLD, reason="onnxruntime up to 1.23 ends the process on TopK of nothing")
+
+
 def over(samples: list[Sample]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("sample", samples, ids=lambda sample: sample.id)
 
@@ -141,6 +146,7 @@ def assert_proven(model: Any, feeds: Mapping[str, Any]) -> None:
     assert report.holds, f"\n{report}"
 
 
+@newer_runtime
 @over(SAMPLES)
 def test_sample(sample: Sample, request: pytest.FixtureRequest) -> None:
     """The operator alone, ported, answers in onnxruntime what it answers here."""
@@ -149,12 +155,14 @@ def test_sample(sample: Sample, request: pytest.FixtureRequest) -> None:
     assert_proven(*exported(sample))
 
 
+@newer_runtime
 @over([s for s in SAMPLES if len(s.inputs) > 1 and not explained(s)])
 def test_sample_with_parameters(sample: Sample) -> None:
     """The same with all inputs but the first as constants."""
     assert_proven(*exported(sample, constant=True))
 
 
+@newer_runtime
 @over([s for s in SAMPLES if not explained(s)])
 def test_sample_of_any_batch(sample: Sample) -> None:
     """The same with the first dim of every input unknown when it is ported."""
@@ -163,6 +171,7 @@ def test_sample_of_any_batch(sample: Sample) -> None:
     assert_proven(*exported(sample, loose=1))
 
 
+@newer_runtime
 @over([s for s in FIRST if not explained(s)])
 @pytest.mark.parametrize("opset", [OLDEST, NEWEST])
 def test_sample_in_other_opsets(sample: Sample, opset: int) -> None:
@@ -235,6 +244,8 @@ def load_model(name: str, shared: Path) -> tuple[NetDef, Workspace, dict[str, An
 def test_model(name: str, shared: Path) -> None:
     if name in OUTSIDE:
         pytest.skip(OUTSIDE[name])
+    if OLD and name == "mask_rcnn_2go_int8_nodet":
+        pytest.skip("onnxruntime up to 1.23 has no Max of bytes")
     net, workspace, feeds = load_model(name, shared)
     missing = sorted({op.type for op in net.op} - set(registry.types()))
     if missing:
