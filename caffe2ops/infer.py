@@ -184,3 +184,11 @@ def as_spec(value: Any) -> TensorSpec:
     if value is None:
         return TensorSpec()
     return TensorSpec([UNKNOWN if d is None else d for d in value], np.float32)
+
+
+def human(number: float, unit: str = "") -> str:
+    """1234567 -> 1.23 M."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3g} {prefix}{unit}"
+    return f"{number:g} {unit}".rstrip()

@@ -14,7 +14,7 @@ import numpy as np
 
 from caffe2ops.defs import NetDef
 from caffe2ops.draw import is_backward
-from caffe2ops.infer import Inference
+from caffe2ops.infer import Inference, human
 
 BINS = 24  # of the histogram of a parameter
 STYLE = """
@@ -93,8 +93,8 @@ class Report:
                 f"<td{' class=back' if is_backward(op) else ''}>{escape(op.type)}",
                 f"<td>{_blobs(op.input, inputs)}",
                 f"<td>{_blobs(op.output, outputs)}",
-                _number(_human(cost.flops if cost else None)),
-                _number(_human(moved)),
+                _number(_amount(cost.flops if cost else None)),
+                _number(_amount(moved)),
             ]
             if times:
                 spent = times.get(index, 0.0)
@@ -123,13 +123,8 @@ def _blobs(names: Sequence[str], specs: Sequence[Any]) -> str:
     return "<br>".join(f"{escape(name)} <span class=soft>{escape(spec)}</span>" for name, spec in zip(names, told))
 
 
-def _human(number: int | None) -> str:
-    if number is None:
-        return "?"
-    for factor, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3g} {prefix}"
-    return str(number)
+def _amount(number: int | None) -> str:
+    return "?" if number is None else human(number)
 
 
 def _parameter(name: str, value: np.ndarray) -> str:

@@ -11,10 +11,10 @@ import typer
 
 from caffe2ops import registry
 from caffe2ops.cli import nets
-from caffe2ops.cli.nets import console, human
+from caffe2ops.cli.nets import console
 from caffe2ops.defs import NetDef
 from caffe2ops.errors import UnknownOperator, did_you_mean
-from caffe2ops.infer import Inference, TensorSpec, as_spec, infer_shapes, peak_memory
+from caffe2ops.infer import Inference, TensorSpec, as_spec, human, infer_shapes, peak_memory
 
 
 def check(

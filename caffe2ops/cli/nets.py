@@ -143,11 +143,3 @@ def table(title: str, *columns: str) -> Table:
     for column in columns:
         made.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     return made
-
-
-def human(number: float, unit: str = "") -> str:
-    """1234567 -> 1.23 M."""
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3g} {prefix}{unit}"
-    return f"{number:g} {unit}".rstrip()

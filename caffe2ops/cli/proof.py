@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from caffe2ops.cli import nets
-from caffe2ops.cli.nets import console, human
+from caffe2ops.cli.nets import console
+from caffe2ops.infer import human
 
 
 def show_written(files: Iterable[Path], notes: Iterable[str], more: str = "") -> None:

@@ -1,10 +1,13 @@
-"""What nets read and write, those within their operators included."""
+"""What nets read and write, those within their operators included, and what a port of one starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from caffe2ops.defs import NetDef, OperatorDef
+from caffe2ops.errors import OperatorError
+from caffe2ops.workspace import Workspace
 
 
 def inner_nets(op: OperatorDef) -> Iterator[NetDef]:
@@ -43,3 +46,47 @@ def written_by(op: OperatorDef) -> list[str]:
     """The blobs that an operator writes."""
     inner = [name for net in inner_nets(op) for each in net.op for name in written_by(each)]
     return list(dict.fromkeys([*op.output, *inner]))
+
+
+def workspace_of(init: NetDef | Mapping[str, Any] | Workspace | None) -> Workspace:
+    """A workspace with the parameters that a net makes, or that are given by name."""
+    if isinstance(init, Workspace):
+        return init
+    workspace = Workspace()
+    if isinstance(init, Mapping):
+        for name, value in init.items():
+            workspace.feed(name, value)
+    elif init is not None:
+        workspace.run(init)
+    return workspace
+
+
+def fed_to(net: NetDef, workspace: Workspace, shapes: Mapping[str, Any]) -> list[str]:
+    """The blobs that are fed to a net: those it reads that are in `shapes`, or that the workspace does not hold. Raises
+    ValueError where the shape of one is not given."""
+
+    def is_empty(name: str) -> bool:
+        blob = workspace.find(name)
+        return blob is None or blob.value is None
+
+    names = [name for name in read_by(net) if name in shapes or is_empty(name)]
+    if missing := [name for name in names if name not in shapes]:
+        listed = ", ".join(map(repr, missing))
+        raise ValueError(f"the shape of input {listed} is not given (--shape {missing[0]}=N,3,224,224 or --feeds)")
+    return names
+
+
+def refuse_others(net: NetDef, portable: Callable[[OperatorDef], bool], framework: str, way_out: str) -> None:
+    """Raises OperatorError for the operators that are not portable, all of them in one message."""
+    found: dict[str, tuple[int, OperatorDef]] = {}
+    for index, op in enumerate(net.op):
+        if not portable(op):
+            found.setdefault(op.type, (index, op))
+    if found:
+        index, op = next(iter(found.values()))
+        others = ", ".join(f"{kind} (operator {i})" for kind, (i, _) in list(found.items())[1:])
+        raise OperatorError(
+            f"has no form in {framework} here{f'; nor have {others}' if others else ''}. Name outputs before it "
+            f"(--output), or {way_out}",
+            op, net=net.name, index=index,
+        )  # fmt: skip

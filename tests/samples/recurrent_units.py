@@ -43,61 +43,6 @@ def stack(layers: int, directions: int, biases: bool, batch_first: bool = False,
 
 
 CHECKED = stack(1, 1, True).inputs
-layers = [
-    stack(1, 1, True),
-    stack(2, 1, False, note="two layers without biases"),
-    stack(1, 2, True, batch_first=True, note="both directions, batch first"),
-    stack(2, 2, True, note="two layers, both directions"),
-    Sample(
-        "InferenceLSTM",
-        [CHECKED[0][:, :0], CHECKED[1][:, :0], CHECKED[2][:, :0], *CHECKED[3:]],
-        outputs=3,
-        golden=False,
-        reason="ends Caffe2's process",
-        expected=[np.empty((2, 0, 3), np.float32), np.empty((1, 0, 3), np.float32), np.empty((1, 0, 3), np.float32)],
-        note="no rows",
-    ),
-    Sample("InferenceLSTM", CHECKED[:-1], outputs=3, error="an incorrect number", note="a parameter less"),
-    Sample("InferenceLSTM", CHECKED[:2], outputs=3, error="there are 2", note="no cell state"),
-    Sample("InferenceLSTM", CHECKED, {"num_layers": 2}, outputs=3, error="wants .* 4 parameters", note="few layers"),
-    Sample(
-        "InferenceLSTM",
-        [*CHECKED[:3], CHECKED[3][:, :4], *CHECKED[4:]],
-        outputs=3,
-        error="inputs\\[3\\]: shape is \\[12, 4\\], wants \\[12, 5\\]",
-        golden=False,
-        reason="Caffe2 reads past the rows of the weights",
-        note="weights of another width",
-    ),
-    Sample("VariableLengthSequencePadding", [normal(3, 4, 2), int32s(1, 3, 0, 5)], inplace={0: 0}),
-    Sample(
-        "VariableLengthSequencePadding",
-        [normal(3, 4, 2), int32s(1, 3, 0, 2)],
-        golden=False,
-        reason="Caffe2 ends the process where it is not in place",
-        note="apart",
-        expected=[normal(3, 4, 2) * (np.arange(3)[:, None] < [1, 3, 0, 2])[..., None]],
-    ),
-    Sample("VariableLengthSequencePadding", [normal(3, 4, 2)[:, :0], int32s()], inplace={0: 0}, note="empty"),
-    Sample(
-        "VariableLengthSequencePadding",
-        [normal(3, 4, 2), int32s(1, 3)],
-        inplace={0: 0},
-        error="seq_lengths: has 2",
-        golden=False,
-        reason="Caffe2 reads out of bounds",
-        note="few lengths",
-    ),
-    Sample(
-        "VariableLengthSequencePadding",
-        [normal(3, 2, 2), int32s(1, -1)],
-        inplace={0: 0},
-        error="-1, wants none below 0",
-        golden=False,
-        reason="Caffe2 writes out of bounds",
-        note="negative",
-    ),
-]
 
 samples = [
     unit("LSTMUnit", LSTM, LENGTHS, {}),

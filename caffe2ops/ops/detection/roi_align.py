@@ -39,6 +39,13 @@ class Regions(Image):
         channels = self.split("X", X.shape)[1]
         return TensorSpec(self.joined(rois.shape[0], channels, (self.pooled_h, self.pooled_w)), X.dtype)
 
+    def gradient_of_x(self, X: Any, rois: Any, dY: Any) -> TensorSpec:
+        """The spec of dX. Raises ValueError where dY has not the shape of the features."""
+        shape = self.features(X, rois).shape
+        if len(dY.shape) != 4 or any(map(differ, dY.shape, shape)):
+            raise ValueError(f"dY: shape is {list(dY.shape)}, wants {list(shape)}")
+        return TensorSpec(X.shape, X.dtype)
+
     def sides(self, lengths: Any) -> Any:
         """Widths or heights of regions as they count. Raises ValueError for negative ones when `aligned`."""
         if not self.aligned:
@@ -143,10 +150,7 @@ class RoIAlignGradient(UprightRegions):
     contract = "X: float, RoIs: X[R, ?], dY: X -> dX: X"
 
     def infer(self, X: Any, rois: Any, dY: Any) -> TensorSpec:
-        shape = self.features(X, rois).shape
-        if len(dY.shape) != 4 or any(map(differ, dY.shape, shape)):
-            raise ValueError(f"dY: shape is {list(dY.shape)}, wants {list(shape)}")
-        return TensorSpec(X.shape, X.dtype)
+        return self.gradient_of_x(X, rois, dY)
 
     def run_cpu(self, X: np.ndarray, rois: np.ndarray, dY: np.ndarray) -> Any:
         self.infer(X, rois, dY)

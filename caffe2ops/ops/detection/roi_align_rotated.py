@@ -11,7 +11,6 @@ from caffe2ops.infer import TensorSpec
 from caffe2ops.ops.conv.bilinear import corners
 from caffe2ops.ops.detection.boxes import finite, images_of
 from caffe2ops.ops.detection.roi_align import Regions
-from caffe2ops.ops.shape.axes import differ
 
 Part = tuple[int, slice, slice, np.ndarray]
 
@@ -109,10 +108,7 @@ class RoIAlignRotatedGradient(RotatedRegions):
     }
 
     def infer(self, X: Any, rois: Any, dY: Any) -> TensorSpec:
-        shape = self.features(X, rois).shape
-        if len(dY.shape) != 4 or any(map(differ, dY.shape, shape)):
-            raise ValueError(f"dY: shape is {list(dY.shape)}, wants {list(shape)}")
-        return TensorSpec(X.shape, X.dtype)
+        return self.gradient_of_x(X, rois, dY)
 
     def run_cpu(self, X: np.ndarray, rois: np.ndarray, dY: np.ndarray) -> Any:
         self.infer(X, rois, dY)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caffe2ops.defs import NetDef, OperatorDef
-from caffe2ops.errors import OperatorError, did_you_mean
-from caffe2ops.port.nets import given_out_by, read_by, read_by_operator, written_by
+from caffe2ops.errors import did_you_mean
+from caffe2ops.port.nets import fed_to, given_out_by, read_by, read_by_operator, refuse_others, workspace_of, written_by
 from caffe2ops.port.onnx.model import OnnxModel
 from caffe2ops.port.onnx.rules import rules
 from caffe2ops.port.onnx.walker import CONSTANTS, Walker, is_given
@@ -39,39 +39,19 @@ def to_onnx(
     newest = min(NEWEST, need("onnx").defs.onnx_opset_version())
     if not OLDEST <= opset <= newest:
         raise ValueError(f"opset = {opset}, wants {OLDEST} to {newest}")
-    workspace = _workspace(init)
+    workspace = workspace_of(init)
     wanted = tuple(outputs or net.external_output or given_out_by(net))
     if outputs:
         net = _needed_for(net, wanted)
     declared = bool(outputs or net.external_output)
     shapes = dict(shapes or {})
-    names = [name for name in read_by(net) if name in shapes or _is_empty(workspace, name)]
-    if missing := [name for name in names if name not in shapes]:
-        listed = ", ".join(map(repr, missing))
-        raise ValueError(f"the shape of input {listed} is not given (--shape {missing[0]}=N,3,224,224 or --feeds)")
+    names = fed_to(net, workspace, shapes)
     names += [name for name in shapes if name not in names and name in net.external_input]
     parameters = {name: workspace.fetch(name) for name in read_by(net) if name not in names}
     if not allow_custom:
-        _refuse_unknown(net)
+        refuse_others(net, _is_portable, "ONNX", "keep it as an operator of the domain caffe2ops (--allow-custom)")
     fed = {name: shapes[name] for name in names}
     return Walker(net, parameters, fed, wanted, opset, allow_custom, declared).model
-
-
-def _workspace(init: Any) -> Workspace:
-    if isinstance(init, Workspace):
-        return init
-    workspace = Workspace()
-    if isinstance(init, Mapping):
-        for name, value in init.items():
-            workspace.feed(name, value)
-    elif init is not None:
-        workspace.run(init)
-    return workspace
-
-
-def _is_empty(workspace: Workspace, name: str) -> bool:
-    blob = workspace.find(name)
-    return blob is None or blob.value is None
 
 
 def _needed_for(net: NetDef, outputs: Sequence[str]) -> NetDef:
@@ -88,17 +68,5 @@ def _needed_for(net: NetDef, outputs: Sequence[str]) -> NetDef:
     return net.replace(op=tuple(reversed(kept)), external_output=tuple(outputs))
 
 
-def _refuse_unknown(net: NetDef) -> None:
-    """Raises OperatorError for the operators without a rule, all of them in one message."""
-    found: dict[str, tuple[int, OperatorDef]] = {}
-    for index, op in enumerate(net.op):
-        if op.type not in rules() and op.type not in CONSTANTS and not is_given(op):
-            found.setdefault(op.type, (index, op))
-    if found:
-        index, op = next(iter(found.values()))
-        others = ", ".join(f"{kind} (operator {i})" for kind, (i, _) in list(found.items())[1:])
-        raise OperatorError(
-            f"has no form in ONNX here{f'; nor have {others}' if others else ''}. Name outputs before it (--output), "
-            "or keep it as an operator of the domain caffe2ops (--allow-custom)",
-            op, net=net.name, index=index,
-        )  # fmt: skip
+def _is_portable(op: OperatorDef) -> bool:
+    return op.type in rules() or op.type in CONSTANTS or is_given(op)

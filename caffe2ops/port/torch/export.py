@@ -14,7 +14,7 @@ from caffe2ops import registry
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import UNKNOWN, TensorSpec, as_spec
-from caffe2ops.port.nets import given_out_by, read_by, read_by_operator, written_by
+from caffe2ops.port.nets import fed_to, given_out_by, read_by, read_by_operator, refuse_others, workspace_of, written_by
 from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.rules import rules
 from caffe2ops.port.torch.text import identifier, snake
@@ -44,16 +44,11 @@ def to_torch(
     """
     notes: list[str] = []
     shapes = dict(shapes or {})
-    workspace = _workspace(init)
+    workspace = workspace_of(init)
     forward, wanted = _forward_of(net, outputs, notes)
-    names = [name for name in read_by(forward) if name in shapes or _is_empty(workspace, name)]
-    if missing := [name for name in names if name not in shapes]:
-        raise ValueError(
-            f"the shape of input {', '.join(map(repr, missing))} is not given (--shape {missing[0]}=N,3,224,224 or "
-            "--feeds)"
-        )
+    names = fed_to(forward, workspace, shapes)
     parameters = {name: workspace.fetch(name) for name in read_by(forward) if name not in names}
-    _refuse_unknown(forward)
+    refuse_others(forward, lambda op: op.type in rules() or _is_constant(op), "PyTorch", "keep this part in caffe2ops")
     inputs = [_input(name, shapes[name]) for name in names]
     feeds = {name: shapes[name] for name in names if isinstance(shapes[name], np.ndarray)}
     return _Export(forward, parameters, inputs, wanted, notes, feeds if len(feeds) == len(names) else {}).model
@@ -99,39 +94,6 @@ def _forward_of(net: NetDef, outputs: Sequence[str], notes: list[str]) -> tuple[
 
 def _computes_a_gradient(type_name: str) -> bool:
     return type_name.endswith("Gradient") and type_name not in rules()
-
-
-def _workspace(init: Any) -> Workspace:
-    if isinstance(init, Workspace):
-        return init
-    workspace = Workspace()
-    if isinstance(init, Mapping):
-        for name, value in init.items():
-            workspace.feed(name, value)
-    elif init is not None:
-        workspace.run(init)
-    return workspace
-
-
-def _is_empty(workspace: Workspace, name: str) -> bool:
-    blob = workspace.find(name)
-    return blob is None or blob.value is None
-
-
-def _refuse_unknown(net: NetDef) -> None:
-    """Raises OperatorError for the operators without a rule, all of them in one message."""
-    found: dict[str, tuple[int, OperatorDef]] = {}
-    for index, op in enumerate(net.op):
-        if op.type not in rules() and not _is_constant(op):
-            found.setdefault(op.type, (index, op))
-    if found:
-        index, op = next(iter(found.values()))
-        others = ", ".join(f"{kind} (operator {i})" for kind, (i, _) in list(found.items())[1:])
-        raise OperatorError(
-            f"has no form in PyTorch here{f'; nor have {others}' if others else ''}. Name outputs before it "
-            "(--output), or keep this part in caffe2ops",
-            op, net=net.name, index=index,
-        )  # fmt: skip
 
 
 def _is_constant(op: OperatorDef) -> bool:
