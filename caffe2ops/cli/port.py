@@ -32,6 +32,7 @@ class Request:
     trace: bool
     stepwise: bool
     tolerance: float | None
+    exact_int8: bool
 
 
 def to_onnx(request: Request) -> bool:
@@ -45,6 +46,7 @@ def to_onnx(request: Request) -> bool:
             net, request.workspace, {**request.feeds, **request.shapes},
             outputs=request.outputs or request.model.outputs,
             opset=request.opset or OPSET, allow_custom=request.allow_custom,
+            exact_int8=request.exact_int8,
         )  # fmt: skip
         files = model.save(path)
     show_written(files, model.notes, f"{len(model.graph.nodes)} nodes, opset {model.opset}")
@@ -60,8 +62,8 @@ def to_torch(request: Request) -> bool:
     """Writes the source of a PyTorch module and proves it, gradients too; whether the proof holds."""
     from caffe2ops import port
 
-    if request.opset or request.allow_custom or request.stepwise:
-        raise ValueError("--opset, --allow-custom and --stepwise are for ONNX models")
+    if request.opset or request.allow_custom or request.exact_int8:
+        raise ValueError("--opset, --allow-custom and --exact-int8 are for ONNX models")
     path, net = request.to[0], request.model.net
     with console.status(f"porting {net.name}"):
         shapes = {**request.feeds, **request.shapes}
@@ -70,7 +72,7 @@ def to_torch(request: Request) -> bool:
     with console.status("running it in PyTorch"):
         tolerance = {} if request.tolerance is None else {"tolerance": request.tolerance}
         feeds = [request.feeds] if request.feeds else []
-        options: dict[str, Any] = {"trace": request.trace, **tolerance}
+        options: dict[str, Any] = {"trace": request.trace, "stepwise": request.stepwise, **tolerance}
         proof = port.prove_torch(model, *feeds, path=path, **options)
     show_written(files, model.notes)  # the proof adds notes
     return show_proof("module against caffe2ops", proof)
@@ -99,6 +101,9 @@ def port(
     opset: int = typer.Option(None, help="The version of ONNX's operators."),
     allow_custom: bool = typer.Option(
         False, "--allow-custom", help="Keep operators that ONNX lacks, in a domain of their own."
+    ),
+    exact_int8: bool = typer.Option(
+        False, "--exact-int8", help="Port operators of 8 bits to ONNX as whole numbers, bit by bit as Caffe2."
     ),
     trace: bool = typer.Option(False, "--trace", help="Where outputs differ, find the first blob that does."),
     stepwise: bool = typer.Option(False, "--stepwise", help="Compare operator by operator (for nets of 8 bits)."),
@@ -131,6 +136,7 @@ def port(
         trace,
         stepwise,
         tolerance,
+        exact_int8,
     )
     if not target(request):
         raise typer.Exit(1)

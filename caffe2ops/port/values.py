@@ -81,6 +81,12 @@ class Value:
             raise NotPortable(f"needs {what} ({self.name!r}) as a constant, but it is computed by the net or fed")
         return self.array
 
+    def quantisation(self) -> tuple[Any, int]:
+        """Scale, float32, and zero point. Raises NotPortable for anything but a quantised tensor."""
+        if self.quantised is None:
+            raise NotPortable(f"{self.name!r} holds no quantised tensor")
+        return np.float32(self.quantised[0]), self.quantised[1]
+
     @property
     def spec(self) -> TensorSpec:
         """What inference of caffe2ops takes it for."""

@@ -2,14 +2,31 @@
 
 Caffe2 sorts with std::sort and std::partial_sort, which leave open how equal elements come. Its binaries are built with
 libstdc++: introsort with the median of three, and a heap. Both permute alike every time, so their answer is followed
-here, and only where scores are equal; on others any sort agrees.
+here, and only where scores are equal; on others any sort agrees. Other builds of Caffe2 (libc++ of phones) and other
+frameworks order them otherwise; `equal_by_index` is for comparisons with those.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 
 FEW = 16  # a part of so many elements is left to the insertion sort at the end, which is stable
+
+_by_index: ContextVar[bool] = ContextVar("_by_index", default=False)
+
+
+@contextmanager
+def equal_by_index() -> Iterator[None]:
+    """Within it equal scores come in the order of their indices."""
+    token = _by_index.set(True)
+    try:
+        yield
+    finally:
+        _by_index.reset(token)
 
 
 def by_score(scores: np.ndarray, most: int = 0) -> np.ndarray:
@@ -19,7 +36,7 @@ def by_score(scores: np.ndarray, most: int = 0) -> np.ndarray:
     ranked = keys[order]
     whole = most <= 0 or most >= len(keys)
     equal = np.flatnonzero(ranked[1:] == ranked[:-1])
-    if not equal.size or np.isnan(ranked[-1]):
+    if not equal.size or np.isnan(ranked[-1]) or _by_index.get():
         return order if whole else order[:most]
     if whole:
         return _sorted(keys)

@@ -78,9 +78,13 @@ class Int8Softmax(Int8):
         if not x.data.size:
             return self.made(x.data.copy())
         rows = x.data.reshape(x.shape[0], -1)
-        unit = min((2.0**32 - 1) / rows.shape[1], 2.0**23 - 1)
-        table = np.rint(unit * np.exp((BYTES - MOST) * float(F(x.scale)))).astype(np.int64)
-        powers = table[rows + (MOST - rows.max(axis=1, keepdims=True))]
+        powers = self.powers(x.scale, rows.shape[1])[rows + (MOST - rows.max(axis=1, keepdims=True))]
         total = powers.sum(axis=1, keepdims=True)
         found = np.minimum((powers * 256 + (total >> 1)) // total, MOST)
         return self.made(found.astype(np.uint8).reshape(x.shape))
+
+    @staticmethod
+    def powers(scale: float, width: int) -> np.ndarray:
+        """exp of the 256 bytes, the last one the greatest in a row of that width, as whole numbers, int64."""
+        unit = min((2.0**32 - 1) / width, 2.0**23 - 1)
+        return np.rint(unit * np.exp((BYTES - MOST) * float(F(scale)))).astype(np.int64)

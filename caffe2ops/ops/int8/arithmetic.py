@@ -64,7 +64,7 @@ def ratio(scale: Any, least: float, below: float, what: str) -> np.float32:
     return F(scale)
 
 
-def _parts(scale: np.float32) -> tuple[int, int]:
+def parts(scale: np.float32) -> tuple[int, int]:
     """(mantissa, exponent) with scale = mantissa / 2^23 * 2^exponent."""
     bits = int(scale.view(np.uint32))
     return (bits & 0x7FFFFF) | 0x800000, (bits >> 23) - 127
@@ -78,7 +78,7 @@ def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
 
 def requantised(sums: np.ndarray, scale: np.float32) -> np.ndarray:
     """sums * scale, scale below 1: a product of 31 bits behind the point, rounded, then shifted."""
-    mantissa, exponent = _parts(scale)
+    mantissa, exponent = parts(scale)
     return _scaled(sums, mantissa << 7, -1 - exponent)
 
 
@@ -97,7 +97,7 @@ def _scaled(sums: np.ndarray, mantissa: int, shift: int) -> np.ndarray:
 
 def averaged(sums: np.ndarray, scale: np.float32) -> np.ndarray:
     """sums * scale, rounded once, halves away from 0."""
-    mantissa, exponent = _parts(scale)
+    mantissa, exponent = parts(scale)
     shift = 23 - exponent
     product = sums * mantissa
     return (product - (product < 0) + (1 << (shift - 1))) >> shift
@@ -105,7 +105,7 @@ def averaged(sums: np.ndarray, scale: np.float32) -> np.ndarray:
 
 def added(a: np.ndarray, b: np.ndarray, a_scale: np.float32, b_scale: np.float32) -> np.ndarray:
     """a * a_scale + b * b_scale with scales of 22 bits."""
-    _, exponent = _parts(max(a_scale, b_scale))
+    _, exponent = parts(max(a_scale, b_scale))
     shift = 21 - exponent
     of_a, of_b = (int(np.rint(scale * F(2.0**shift))) for scale in (a_scale, b_scale))
     return _shifted(a * of_a + b * of_b, shift)

@@ -137,10 +137,8 @@ class Builder(Nodes):
 
     def dequantize(self, x: Value) -> Value:
         """The float32 values of a quantised tensor."""
-        if x.quantised is None:
-            raise NotPortable(f"{x.name!r} holds no quantised tensor")
-        scale, zero = x.quantised
-        return self.DequantizeLinear(x, np.float32(scale), np.asarray(zero, x.dtype))
+        scale, zero = x.quantisation()
+        return self.DequantizeLinear(x, scale, np.asarray(zero, x.dtype))
 
     def quantize(self, x: Value, scale: float, zero: int) -> Value:
         """Floats as a quantised tensor of bytes."""

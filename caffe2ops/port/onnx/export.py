@@ -26,13 +26,16 @@ def to_onnx(
     outputs: Sequence[str] = (),
     opset: int = OPSET,
     allow_custom: bool = False,
+    exact_int8: bool = False,
 ) -> OnnxModel:
     """A net as an ONNX model with the parameters in it.
 
     `init`: the net that makes the parameters, the parameters by name, or a workspace that holds them. `shapes`: for
     every other blob that the net reads, an array like it, a TensorSpec, or dims (float32); a dim is a number, a name
     ("N") where it varies, or None. `outputs`: the blobs wanted; only what they need is ported. `allow_custom` keeps
-    operators without a rule as nodes of the domain "caffe2ops".
+    operators without a rule as nodes of the domain "caffe2ops". `exact_int8` has operators of 8 bits compute in whole
+    numbers what Caffe2 computes, bit by bit; else they are floats between QuantizeLinear and DequantizeLinear, which
+    runtimes fuse, within one step of Caffe2 each.
 
     Raises OperatorError for the first operator that can't be ported, ValueError for inputs whose shape is not given.
     """
@@ -51,7 +54,7 @@ def to_onnx(
     if not allow_custom:
         refuse_others(net, _is_portable, "ONNX", "keep it as an operator of the domain caffe2ops (--allow-custom)")
     fed = {name: shapes[name] for name in names}
-    return Walker(net, parameters, fed, wanted, opset, allow_custom, declared).model
+    return Walker(net, parameters, fed, wanted, opset, allow_custom, declared, exact_int8).model
 
 
 def _needed_for(net: NetDef, outputs: Sequence[str]) -> NetDef:

@@ -47,6 +47,7 @@ class OnnxModel:
     notes: list[str] = field(default_factory=list)
     custom: list[str] = field(default_factory=list)
     state: list[str] = field(default_factory=list)
+    exact_int8: bool = False
 
     @property
     def inputs(self) -> list[Value]:

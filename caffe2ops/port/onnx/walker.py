@@ -39,9 +39,9 @@ class Walker:
 
     def __init__(
         self, net: NetDef, parameters: dict[str, Any], shapes: dict[str, Any], outputs: tuple[str, ...], opset: int,
-        allow_custom: bool, declared: bool,
+        allow_custom: bool, declared: bool, exact_int8: bool,
     ):  # fmt: skip
-        self.allow_custom, self.parameters = allow_custom, parameters
+        self.allow_custom, self.parameters, self.rules = allow_custom, parameters, rules(exact_int8)
         self.notes: list[str] = []
         self.custom: list[str] = []
         self.steps: list[Step] = []
@@ -74,7 +74,7 @@ class Walker:
         self._prune(graph)
         self.model = OnnxModel(
             net, parameters, graph, given, opset, self.steps, list(dict.fromkeys(self.notes)),
-            sorted(set(self.custom)), state,
+            sorted(set(self.custom)), state, exact_int8,
         )  # fmt: skip
 
     def walk(
@@ -139,7 +139,7 @@ class Walker:
         self, g: Builder, op: Operator, inputs: list[Value], specs: Sequence[TensorSpec], env: dict[str, Value],
         position: tuple[int, ...],
     ) -> list[Value | None]:  # fmt: skip
-        found = rules().get(op.type)
+        found = self.rules.get(op.type)
         if found is None:
             if not self.allow_custom:
                 raise NotPortable("has no form in ONNX here")

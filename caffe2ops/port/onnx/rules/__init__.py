@@ -2,6 +2,8 @@
 
 A rule is called as `rule(g, op, *inputs)`: a Builder, the instantiated Operator with its typed arguments, and the
 Values of its inputs. It gives the Values of the outputs, or raises NotPortable.
+
+Operators of 8 bits may have a second rule, `exact`: whole numbers instead of floats between quantisations.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from typing import Any
 
 Rule = Callable[..., Any]
 _rules: dict[str, Rule] = {}
+_exact: dict[str, Rule] = {}
 
 
-def rule(*types: str) -> Callable[[Rule], Rule]:
+def rule(*types: str, exact: bool = False) -> Callable[[Rule], Rule]:
     """Registers a function for these operator types."""
+    table = _exact if exact else _rules
 
     def register(function: Rule) -> Rule:
         for type_name in types:
-            if type_name in _rules:
+            if type_name in table:
                 raise ValueError(f"there are two rules for {type_name}")
-            _rules[type_name] = function
+            table[type_name] = function
         return function
 
     return register
@@ -36,8 +40,8 @@ def nodes(**names: str) -> None:
 
 
 @cache
-def rules() -> dict[str, Rule]:
-    """All rules by operator type."""
+def rules(exact: bool = False) -> dict[str, Rule]:
+    """All rules by operator type; with `exact` those for whole numbers where there is one."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
-    return dict(sorted(_rules.items()))
+    return dict(sorted({**_rules, **(_exact if exact else {})}.items()))

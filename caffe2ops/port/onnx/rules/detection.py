@@ -14,15 +14,19 @@ from caffe2ops.port.onnx.rules.shape import to_first, to_last
 from caffe2ops.port.values import NotPortable, Value
 
 
+def regions(g: Builder, rois: Value) -> tuple[Value, Value]:
+    """Picture, int64 [R], and box [R, 4] of each region, which may be of the only picture."""
+    if rois.static(1, "RoIs") == 4:
+        return g.full(g.dims(rois, [0]), 0, np.int64), rois
+    index, boxes = g.split(rois, [1, 4], 1)
+    return g.cast(g.Squeeze(index, [1]), np.int64), boxes
+
+
 @rule("RoIAlign")
 def roi_align(g: Builder, op: Any, X: Value, rois: Value) -> Value:
     """Caffe2 takes as many samples as a bin has elements where the ratio is not positive, as ONNX does."""
     x = to_first(g, X) if op.channels_last else X
-    if rois.static(1, "RoIs") == 5:
-        index, boxes = g.split(rois, [1, 4], 1)
-        index = g.cast(g.Squeeze(index, [1]), np.int64)
-    else:
-        index, boxes = g.full(g.dims(rois, [0]), 0, np.int64), rois
+    index, boxes = regions(g, rois)
     made = g.RoiAlign(
         x, boxes, index, output_height=op.pooled_h, output_width=op.pooled_w, spatial_scale=op.spatial_scale,
         sampling_ratio=max(op.sampling_ratio, 0), mode="avg",
@@ -67,11 +71,7 @@ def clipped(g: Builder, boxes: Value, height: Value, width: Value, plus_one: boo
 @rule("BBoxTransform")
 def bbox_transform(g: Builder, op: Any, rois: Value, deltas: Value, im_info: Value) -> tuple[Value, Value]:
     upright(op, 5 if op.rotated else 4)
-    if rois.static(1, "rois") == 5:
-        index, boxes = g.split(rois, [1, 4], 1)
-        index = g.cast(g.Squeeze(index, [1]), np.int64)
-    else:
-        index, boxes = g.full(g.dims(rois, [0]), 0, np.int64), rois
+    index, boxes = regions(g, rois)
     height, width, scale = g.split(g.Gather(im_info, index, axis=0), [1, 1, 1], 1)
     classes = deltas.static(1, "deltas") // 4
     boxes, by_class = g.Div(boxes, scale), g.reshape(deltas, -1, classes, 4)

@@ -52,6 +52,12 @@ def conv(g: Builder, op: Any, X: Value, filter: Value, bias: Value | None = None
 
 def convolution(g: Builder, op: Any, x: Value, filter: Value, bias: Value | None = None) -> Value:
     """Conv of images and filters whose channels stand first."""
+    x, attributes = convolved(g, op, x, filter)
+    return g.Conv(x, filter, bias, **attributes)
+
+
+def convolved(g: Builder, op: Any, x: Value, filter: Value) -> tuple[Value, dict[str, Any]]:
+    """Images as a convolution takes them, and its attributes."""
     if op.global_pooling:
         rank = x.rank - 2
         kernel, strides, dilations, heads, tails = ([n] * rank for n in (0, 1, 1, 0, 0))
@@ -60,10 +66,14 @@ def convolution(g: Builder, op: Any, x: Value, filter: Value, bias: Value | None
         kernel, strides, dilations, heads, tails = windows(op, x)
     if min((*heads, *tails)) < 0:
         x, heads, tails = padded(g, x, heads, tails), [0] * len(heads), [0] * len(tails)
-    return g.Conv(
-        x, filter, bias, kernel_shape=kernel, strides=strides, dilations=dilations, pads=[*heads, *tails],
-        group=op.group,
-    )  # fmt: skip
+    return x, {
+        "kernel_shape": kernel, "strides": strides, "dilations": dilations, "pads": [*heads, *tails], "group": op.group
+    }  # fmt: skip
+
+
+@rule("ConvRelu")
+def conv_relu(g: Builder, op: Any, X: Value, filter: Value, bias: Value | None = None) -> Value:
+    return g.Relu(conv(g, op, X, filter, bias))
 
 
 @rule("ConvTranspose")

@@ -23,7 +23,7 @@ def made(g: Builder, op: Any, x: Value) -> Value:
 
 def like(g: Builder, op: Any, x: Value, y: Value) -> Value:
     """Elements of x in other places: as quantised as x is, which the arguments must say too."""
-    scale, zero = x.quantised or (1.0, 0)
+    scale, zero = x.quantisation()
     op.wants_scale(scale, zero)
     return g.quantised(y, scale, zero)
 
@@ -40,10 +40,9 @@ def dequantize(g: Builder, op: Any, x: Value) -> Value:
 
 def bias_of(g: Builder, bias: Value | None, x: Value, w: Value) -> Value | None:
     """The bias as floats: its whole numbers are added to products, whatever scale it says."""
-    if bias is None or x.quantised is None or w.quantised is None:
+    if bias is None:
         return None
-    scale = np.float32(x.quantised[0]) * np.float32(w.quantised[0])
-    made: Value = g.DequantizeLinear(bias, scale, np.int32(0))
+    made: Value = g.DequantizeLinear(bias, x.quantisation()[0] * w.quantisation()[0], np.int32(0))
     return made
 
 
@@ -88,8 +87,7 @@ def max_pool(g: Builder, op: Any, X: Value) -> Value:
 
 @rule("Int8Relu")
 def relu(g: Builder, op: Any, X: Value) -> Value:
-    zero = X.quantised[1] if X.quantised else 0
-    return like(g, op, X, g.Max(X, np.uint8(zero)))
+    return like(g, op, X, g.Max(X, np.uint8(X.quantisation()[1])))
 
 
 @rule("Int8LeakyRelu")
