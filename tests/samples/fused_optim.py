@@ -39,7 +39,7 @@ def all_of(kind: str, row_wise: bool) -> list[Sample]:
         fused(*of, int64s(), int32s(0, 0), "empty segments"),
         fused(*of, int64s(), int32s(), "none"),
         fused(*of, int64s(5), int32s(1), "no such row", error="indices: element 0 is 5"),
-        fused(*of, INDICES, int32s(3, 2), "short", error="LENGTHS: sum is 5, indices has 6"),
+        fused(*of, INDICES, int32s(3, 2), "short", error="lengths: sum is 5, indices has 6"),
         fused(
             *of, INDICES, LENGTHS, "decay", args={"decay": 0.5}, error="decay = 0.5", **(unread if of == UNREAD else {})
         ),

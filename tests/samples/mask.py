@@ -56,7 +56,7 @@ samples = [
     Sample("BooleanMaskLengths", [int32s(2, 0, 3), bools(1, 0, 1, 1, 0)]),
     Sample("BooleanMaskLengths", [int64s(2, 0, 3), bools(1, 0, 1, 1, 0)], note="int64"),
     Sample("BooleanMaskLengths", [int32s(), bools()], note="none"),
-    _bad("BooleanMaskLengths", "too few", [int32s(2, 0, 2), bools(1, 0, 1, 1, 0)], "LENGTHS: sum is 4, mask has 5"),
+    _bad("BooleanMaskLengths", "too few", [int32s(2, 0, 2), bools(1, 0, 1, 1, 0)], "lengths: sum is 4, mask has 5"),
     _bad("BooleanMaskLengths", "negative", [int32s(6, -1), bools(1, 0, 1, 1, 0)], "element 1 is -1", why=CRASH),
     _bad("BooleanMaskLengths", "reals", [floats(2, 3), bools(1, 0, 1, 1, 0)], "lengths: dtype"),
     Sample("BooleanUnmask", [bools(1, 0, 0), floats(1), bools(0, 1, 0), floats(2), bools(0, 0, 1), floats(3)]),

@@ -63,13 +63,13 @@ samples = [
     Sample("LengthsPartition", [L, K], outputs=4),
     Sample("LengthsPartition", [L, K.astype(np.int64), ROWS], {"pack_first_input": 1}, outputs=9, note="pack"),
     Sample("LengthsPartition", [L[:0], K[:0]], outputs=4, note="empty"),
-    Sample("LengthsPartition", [L[:3], K], outputs=4, note="sum", error="LENGTHS: sum is 5, keys has 7"),
+    Sample("LengthsPartition", [L[:3], K], outputs=4, note="sum", error="input: sum is 5, keys has 7"),
     Sample(
         "LengthsPartition",
         [int32s(8, -1), K],
         outputs=4,
         note="negative",
-        error="LENGTHS: element 1 is -1",
+        error="input: element 1 is -1",
         **OUT_OF_BOUNDS,
     ),
     Sample("LengthsPartition", [L.astype(np.int64), K], outputs=4, note="int64", error="dtype is int64"),
@@ -95,13 +95,13 @@ samples = [
     Sample(
         "BatchBucketize", [X, int32s(-1), BOUNDS, int32s(3)], note="below", error="indices: element", **OUT_OF_BOUNDS
     ),
-    Sample("BatchBucketize", [X, int32s(0, 1), BOUNDS, int32s(2, 2)], note="sum", error="LENGTHS: sum is 4"),
+    Sample("BatchBucketize", [X, int32s(0, 1), BOUNDS, int32s(2, 2)], note="sum", error="lengths: sum is 4"),
     Sample("BatchBucketize", [X, int32s(0), BOUNDS, int32s(2, 1)], note="lengths", error="lengths: shape is"),
     Sample(
         "BatchBucketize",
         [X, int32s(0, 1), BOUNDS, int32s(4, -1)],
         note="negative",
-        error="LENGTHS: element 1 is -1",
+        error="lengths: element 1 is -1",
         **OUT_OF_BOUNDS,
     ),
     Sample("Scatter", [D, int64s(0, 1, 0).reshape(1, 3), f(7, 8, 9).reshape(1, 3)], {"axis": 0}),

@@ -28,7 +28,7 @@ samples = [
     Sample("PairWiseLoss", [SCORES, LABELS * 0, SESSIONS], note="equal labels"),
     Sample("PairWiseLoss", [SCORES * 100, LABELS], note="far apart"),
     Sample("PairWiseLoss", [SCORES[:0], LABELS[:0], int32s(0, 0)], note="empty"),
-    Sample("PairWiseLoss", [SCORES, LABELS, int32s(4, 4)], note="sum", error="LENGTHS: sum is 8"),
+    Sample("PairWiseLoss", [SCORES, LABELS, int32s(4, 4)], note="sum", error="lengths: sum is 8"),
     Sample(
         "PairWiseLoss",
         [SCORES, LABELS, int32s(10, -1)],
@@ -63,7 +63,7 @@ samples = [
         "LambdaRankNdcg",
         [SCORES, LABELS, int32s(3, 3)],
         note="sum",
-        error="LENGTHS: sum is 6",
+        error="session_lengths: sum is 6",
         golden=False,
         reason="Caffe2 leaves the rest unwritten",
     ),

@@ -144,7 +144,7 @@ samples = [
     Sample(
         "LengthsToSegmentIds",
         [int32s(1, -1)],
-        error="LENGTHS: element 1 is -1",
+        error="lengths: element 1 is -1",
         note="negative",
         golden=False,
         reason=CRASH,

@@ -60,7 +60,7 @@ samples = [
     table(int64s(), int32s(0, 0), "empty segments"),
     table(int64s(), int32s(), "none"),
     table(int64s(24), int32s(1), "no such row", error="index: element 0 is 24", **UNREAD),
-    table(INDEX, int32s(2, 1), "short", error="LENGTHS: sum is 3", golden=False, reason="Caffe2 leaves rows out"),
+    table(INDEX, int32s(2, 1), "short", error="lengths: sum is 3", golden=False, reason="Caffe2 leaves rows out"),
     table(INDEX, LENGTHS, "width", args={"emb_size": 7}, error="emb_size = 7", **UNREAD),
     table(INDEX, LENGTHS, "core", args={"factor_i": [2, 3, 5]}, error="core2: has 24 elements, wants 30", **UNREAD),
     gradient(LENGTHS, INDEX),

@@ -8,14 +8,14 @@ import numpy as np
 
 from caffe2ops.operator import Arg
 from caffe2ops.ops.activation.relu import one
-from caffe2ops.ops.elementwise.rows import select, unary
+from caffe2ops.ops.elementwise.rows import extreme, select, unary
 
 
 def _elu(X, alpha, out):
-    low = np.minimum(X, 0)
+    low = extreme(np.minimum, X, 0)
     np.expm1(low, out=low)
     low *= alpha
-    np.maximum(X, 0, out=out)
+    extreme(np.maximum, X, 0, out)
     out += low
 
 

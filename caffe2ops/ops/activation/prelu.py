@@ -13,7 +13,7 @@ from caffe2ops.infer import Cost
 from caffe2ops.operator import Arg, Operator, Step
 from caffe2ops.ops.activation.relu import gently_leaky, leaky, one
 from caffe2ops.ops.elementwise.broadcast import sum_cuda
-from caffe2ops.ops.elementwise.rows import BLOCK, select
+from caffe2ops.ops.elementwise.rows import BLOCK, extreme, select
 
 FLOATS = ("float32", "float64")
 FORWARD = Kernel("X > T(0) ? X : slope * X", "X slope", dtypes=FLOATS, name="PRelu")
@@ -116,7 +116,7 @@ class PReluGradient(_Channels):
             axis = 1 if slope.shape[0] > 1 else 0 if slope.shape[1] > 1 else None
             for rows, part in _blocks(x.shape, slope):
                 np.multiply(dy[rows], select(x[rows] > 0, one(X), part), out=dx[rows])
-                low = np.minimum(x[rows], 0)
+                low = extreme(np.minimum, x[rows], 0)
                 low *= dy[rows]
                 low = low.sum(axis, keepdims=True)
                 if axis == 1:

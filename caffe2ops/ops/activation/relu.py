@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from caffe2ops.operator import Arg
-from caffe2ops.ops.elementwise.rows import masked, select, unary
+from caffe2ops.ops.elementwise.rows import extreme, masked, select, unary
 
 
 def leaky(X, slope, out):
     """X where positive, slope * X elsewhere, for any slope, infinite X and out being X."""
-    low = np.minimum(X, 0)
+    low = extreme(np.minimum, X, 0)
     low *= slope
-    np.maximum(X, 0, out=out)
+    extreme(np.maximum, X, 0, out)
     out += low
 
 
@@ -63,7 +63,7 @@ unary(
 unary(
     "ReluN",
     "Y = min(max(X, 0), n). NaN stays NaN. Caffe2: operators/relu_n_op.",
-    cpu=lambda X, n, out: np.clip(X, 0, n, out=out),
+    cpu=lambda X, n, out: extreme(np.minimum, extreme(np.maximum, X, 0, out), n, out),
     cuda="X > T(n) ? T(n) : X < T(0) ? T(0) : X",
     gradient="ReluNGradient(Y, dY) -> dX",
     gradient_cpu=_relu_n_gradient,

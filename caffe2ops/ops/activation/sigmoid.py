@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caffe2ops.operator import Arg
-from caffe2ops.ops.elementwise.rows import masked, unary
+from caffe2ops.ops.elementwise.rows import extreme, masked, unary
 
 
 def sigmoid(X, out=None):
@@ -46,7 +46,7 @@ def _swish_gradient(X, Y, dY, out):
 def _hard_sigmoid(X, alpha, beta, out):
     np.multiply(X, alpha, out=out)
     out += beta
-    np.clip(out, 0, 1, out=out)
+    extreme(np.minimum, extreme(np.maximum, out, 0, out), 1, out)
 
 
 def _hard_sigmoid_gradient(Y, dY, alpha, beta, out):
@@ -58,7 +58,7 @@ def _softplus(X, out):
     np.negative(bend, out=bend)
     np.exp(bend, out=bend)
     np.log1p(bend, out=bend)
-    np.maximum(X, 0, out=out)
+    extreme(np.maximum, X, 0, out)
     out += bend
 
 

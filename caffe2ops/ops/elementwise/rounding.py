@@ -6,7 +6,7 @@ import numpy as np
 
 from caffe2ops.errors import SchemaError
 from caffe2ops.operator import FORBIDDEN, NOT_YET, Arg
-from caffe2ops.ops.elementwise.rows import Elementwise, unary
+from caffe2ops.ops.elementwise.rows import Elementwise, extreme, unary
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -103,7 +103,7 @@ unary(
     An argument not given is the least or largest float32, so that infinities become finite. Where Y is at a bound the
     gradient is 0. Caffe2: operators/clip_op.
     """,
-    cpu=np.clip,
+    cpu=lambda X, min, max, out: extreme(np.minimum, extreme(np.maximum, X, min, out), max, out),
     cuda="Y = X < T(min) ? T(min) : X; Y = Y > T(max) ? T(max) : Y;",
     gradient="ClipGradient(Y, dY) -> dX",
     gradient_cpu=_clip_gradient,

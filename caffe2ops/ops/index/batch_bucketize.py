@@ -34,7 +34,7 @@ class BatchBucketize(Operator):
         self, features: np.ndarray, indices: np.ndarray, boundaries: np.ndarray, lengths: np.ndarray
     ) -> np.ndarray:
         columns = checked_indices(indices, features.shape[1], "indices", "float_features, transposed,")
-        offsets = offsets_of(checked_lengths(lengths, len(boundaries), "boundaries"))
+        offsets = offsets_of(checked_lengths(lengths, len(boundaries), "boundaries", name="lengths"))
         out = self.out(0, (len(features), len(indices)), np.int32)
         for k, column in enumerate(columns):
             out[:, k] = first_not_less(boundaries[offsets[k] : offsets[k + 1]], features[:, column])

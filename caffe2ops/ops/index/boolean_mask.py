@@ -68,7 +68,7 @@ class BooleanMaskLengths(Operator):
     gradient = NO_GRADIENT
 
     def run_cpu(self, lengths: np.ndarray, mask: np.ndarray) -> Any:
-        offsets = offsets_of(checked_lengths(lengths, len(mask), "mask"))
+        offsets = offsets_of(checked_lengths(lengths, len(mask), "mask", name="lengths"))
         kept = offsets_of(mask)[offsets]
         return np.subtract(kept[1:], kept[:-1], out=self.out(0, lengths.shape, lengths.dtype), casting="unsafe")
 
@@ -79,7 +79,7 @@ class BooleanMaskLengths(Operator):
 
         offsets, bad = lengths_cuda.offsets_of(lengths, len(mask))
         if int(bad[0]):
-            lengths_cuda.on_host(lambda host: checked_lengths(host, len(mask), "mask"), lengths)
+            lengths_cuda.on_host(lambda host: checked_lengths(host, len(mask), "mask", name="lengths"), lengths)
         kept, _ = lengths_cuda.offsets_of(mask, None)
         found = kept[offsets]
         out = self.out(0, lengths.shape, lengths.dtype)

@@ -43,7 +43,7 @@ class MergeIdLists(Operator):
                 )
             if len(lengths) != count:
                 raise ValueError(f"lengths_{i}: has {len(lengths)} elements, lengths_0 has {count}")
-            checked_lengths(lengths, len(values), f"values_{i}")
+            checked_lengths(lengths, len(values), f"values_{i}", name=f"lengths_{i}")
         rows = np.concatenate([np.repeat(np.arange(count), lengths) for lengths in inputs[::2]])
         values = np.concatenate(inputs[1::2])
         order = np.lexsort((values, rows))

@@ -69,7 +69,7 @@ class SegmentOneHot(Operator):
     def run_cpu(self, lengths: np.ndarray, indices: np.ndarray, count: np.ndarray) -> Any:
         width = _index_size(count)
         columns = checked_indices(indices, width, "indices", "index_size_tensor")
-        rows = np.repeat(np.arange(len(lengths)), checked_lengths(lengths, len(indices), "indices"))
+        rows = np.repeat(np.arange(len(lengths)), checked_lengths(lengths, len(indices), "indices", name="lengths"))
         out = self.out(0, (len(lengths), width), np.float32)
         out[...] = 0
         out[rows, columns] = 1
@@ -126,7 +126,7 @@ def _width(data: Any, lengths: Any) -> int:
 def _columns(data: np.ndarray, lengths: np.ndarray, total: int, of: str) -> np.ndarray:
     """Column d of data as often as lengths[d] says."""
     _width(data, lengths)
-    return np.repeat(as_matrix(data), checked_lengths(lengths, total, of), axis=1)
+    return np.repeat(as_matrix(data), checked_lengths(lengths, total, of, name="lengths"), axis=1)
 
 
 class BatchBucketOneHot(Operator):
@@ -152,7 +152,7 @@ class BatchBucketOneHot(Operator):
     def _check(lengths: np.ndarray, boundaries: np.ndarray) -> None:
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"lengths: has {lengths.min()}, wants 1 or more")
-        checked_lengths(lengths, len(boundaries), "boundaries")
+        checked_lengths(lengths, len(boundaries), "boundaries", name="lengths")
         falls = np.flatnonzero(np.diff(boundaries) < 0) + 1
         bad = falls[~np.isin(falls, offsets_of(lengths))]
         if bad.size:

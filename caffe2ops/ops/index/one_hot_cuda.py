@@ -49,7 +49,9 @@ def segment_one_hot(lengths: Any, indices: Any, width: int, out: Any) -> Any:
     """A row for each segment."""
     import cupy
 
-    ids, _ = segment_ids(lengths, indices.size, lambda host: checked_lengths(host, indices.size, "indices"))
+    ids, _ = segment_ids(
+        lengths, indices.size, lambda host: checked_lengths(host, indices.size, "indices", name="lengths")
+    )
     if int(((indices < 0) | (indices >= width)).any()):
         checked_indices(cupy.asnumpy(indices), width, "indices", "index_size_tensor")
     out[...] = 0
@@ -59,7 +61,9 @@ def segment_one_hot(lengths: Any, indices: Any, width: int, out: Any) -> Any:
 
 def batch_one_hot(data: Any, columns: int, lengths: Any, values: Any, out: Any) -> Any:
     """A column for each value."""
-    ids, _ = segment_ids(lengths, values.size, lambda host: checked_lengths(host, values.size, "values"))
+    ids, _ = segment_ids(
+        lengths, values.size, lambda host: checked_lengths(host, values.size, "values", name="lengths")
+    )
     return _EQUALS(out=out, data=data, ids=ids, values=values, count=values.size, columns=columns)
 
 
@@ -71,7 +75,7 @@ def bucket_one_hot(data: Any, columns: int, lengths: Any, boundaries: Any, out: 
     falls = (boundaries[1:] < boundaries[:-1]) & (ids[1:] == ids[:-1])
     if int(cupy.logical_or(falls.any(), (lengths < 1).any())):
         check(cupy.asnumpy(lengths), cupy.asnumpy(boundaries))
-    slots, offsets = segment_ids(lengths + 1, None, lambda host: checked_lengths(host, None))
+    slots, offsets = segment_ids(lengths + 1, None, lambda host: checked_lengths(host, None, name="lengths"))
     return _BUCKET(
         out=out, data=data, ids=slots, offsets=offsets, boundaries=boundaries, slots=slots.size, columns=columns
     )

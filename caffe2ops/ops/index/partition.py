@@ -97,7 +97,7 @@ class LengthsPartition(Sharding):
 
     def run_cpu(self, lengths: np.ndarray, keys: np.ndarray, *more: np.ndarray) -> list[np.ndarray]:
         lengths = lengths.reshape(-1)
-        segments = np.repeat(np.arange(len(lengths)), checked_lengths(lengths, len(keys), "keys"))
+        segments = np.repeat(np.arange(len(lengths)), checked_lengths(lengths, len(keys), "keys", name="input"))
         places = shards(keys, self.partitions)
         outputs: list[np.ndarray] = []
         for at, rows in zip(places, self.split(places, keys, more)):

@@ -97,7 +97,9 @@ def _rows_of(indices: np.ndarray, lengths: np.ndarray | None) -> tuple[np.ndarra
     """The row of each index, and how many rows there are."""
     if lengths is None:
         return np.zeros(len(indices), np.int64), 1
-    return np.repeat(np.arange(len(lengths)), checked_lengths(lengths, len(indices), "indices")), len(lengths)
+    return np.repeat(np.arange(len(lengths)), checked_lengths(lengths, len(indices), "indices", name="lengths")), len(
+        lengths
+    )
 
 
 class SparseToDenseMask(Masked):
@@ -193,7 +195,7 @@ class SparseToDenseMaskGradient(Masked):
 
 def _cells(lengths: np.ndarray, indices: np.ndarray, width: int) -> np.ndarray:
     """Where the cells (row, index) stand in a matrix of this width."""
-    checked_lengths(lengths, len(indices), "indices")
+    checked_lengths(lengths, len(indices), "indices", name="lengths")
     columns = checked_indices(indices, width, "indices", "a row").astype(np.int64, copy=False)
     return np.repeat(np.arange(len(lengths)) * width, lengths) + columns
 

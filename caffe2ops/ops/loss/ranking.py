@@ -61,7 +61,7 @@ class PairWise(Operator):
             raise ValueError(f"X: shape is {show(x.shape)}, wants one score a row")
         if n and label.shape not in ((n,), (n, 1)):
             raise ValueError(f"label: shape is {show(label.shape)}, wants [{n}] or [{n}, 1]")
-        sizes = np.array([n]) if lengths is None else checked_lengths(lengths, n, "X")
+        sizes = np.array([n]) if lengths is None else checked_lengths(lengths, n, "X", name="lengths")
         pairs = Pairs(sizes)
         x, label = x.reshape(-1)[:n], label.reshape(-1)[:n]
         pairs.keep(~(np.abs(label[pairs.i] - label[pairs.j]) < np.finfo(x.dtype).eps))
@@ -138,7 +138,7 @@ class LambdaRankNdcg(Operator):
         if r.size != y.size:
             raise ValueError(f"r: has {r.size} elements, y has {y.size}")
         r = r.reshape(-1)
-        pairs = Pairs(checked_lengths(lengths.reshape(-1), y.size, "y"))
+        pairs = Pairs(checked_lengths(lengths.reshape(-1), y.size, "y", name="session_lengths"))
         loss, pull = self.out(0, (pairs.count,), y.dtype), self.out(1, y.shape, y.dtype)
         gain = r if self.use_ndcg_as_loss and not self.use_exp_gain else np.exp2(r)
         discount, best_discount = self._discounts(pairs, y), self._discounts(pairs, r)
@@ -181,5 +181,5 @@ class LambdaRankNdcgGradient(Operator):
     def run_cpu(self, y: np.ndarray, lengths: np.ndarray, pull: np.ndarray, dloss: np.ndarray) -> Any:
         if dloss.size != lengths.size:
             raise ValueError(f"dloss: has {dloss.size} elements, wants {lengths.size}, one a session")
-        lengths = checked_lengths(lengths.reshape(-1), y.size, "y")
+        lengths = checked_lengths(lengths.reshape(-1), y.size, "y", name="session_lengths")
         return np.multiply(pull, np.repeat(dloss.reshape(-1), lengths), out=self.out(0, y.shape, y.dtype))

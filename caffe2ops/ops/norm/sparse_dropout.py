@@ -46,7 +46,7 @@ class SparseDropoutWithReplacement(SparseDropping):
         return TensorSpec((UNKNOWN,), X.dtype), Lengths
 
     def run_cpu(self, X: np.ndarray, Lengths: np.ndarray) -> Any:
-        kept = self.kept(checked_lengths(Lengths, len(X), "X").size)
+        kept = self.kept(checked_lengths(Lengths, len(X), "X", name="Lengths").size)
         lengths = np.where(kept, Lengths, 1).astype(np.int32)
         Y = np.full(lengths.sum(dtype=np.int64), self.replacement_value, np.int64)
         Y[np.repeat(kept, lengths)] = X[np.repeat(kept, Lengths)]
@@ -63,7 +63,7 @@ class SparseItemwiseDropoutWithReplacement(SparseDropping):
     contract = "X: int64[K], Lengths: int32[N] -> Y: X[K], OutputLengths: Lengths[N]"
 
     def run_cpu(self, X: np.ndarray, Lengths: np.ndarray) -> Any:
-        checked_lengths(Lengths, len(X), "X")
+        checked_lengths(Lengths, len(X), "X", name="Lengths")
         lengths = self.out(1, Lengths.shape, Lengths.dtype)
         lengths[...] = Lengths
         return np.where(self.kept(X.size), X, np.int64(self.replacement_value)), lengths

@@ -41,7 +41,7 @@ class FusedAdagrad(Optimizer):
 
     def run_cpu(self, param: np.ndarray, moment: np.ndarray, *rest: np.ndarray) -> Any:
         indices, grad, lr, lengths = rest[-4:]
-        checked_lengths(lengths, len(indices), "indices")
+        checked_lengths(lengths, len(indices), "indices", name="lengths")
         checked_indices(indices, len(param), "indices", "param")
         table, history, rate = matrix(param), matrix(moment), one("lr", lr)
         segments = matrix(grad)

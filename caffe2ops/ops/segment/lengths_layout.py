@@ -12,7 +12,7 @@ from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.index.rows import checked_indices, offsets_of
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
 
-CHECK = partial(checked_lengths, total=None)
+CHECK = partial(checked_lengths, total=None, name="lengths")
 
 
 class LengthsToSegmentIds(Operator):
@@ -29,7 +29,7 @@ class LengthsToSegmentIds(Operator):
         return TensorSpec((UNKNOWN,), np.int32)
 
     def run_cpu(self, lengths: np.ndarray) -> Any:
-        return np.repeat(np.arange(len(lengths), dtype=np.int32), checked_lengths(lengths, None))
+        return np.repeat(np.arange(len(lengths), dtype=np.int32), checked_lengths(lengths, None, name="lengths"))
 
     def run_cuda(self, lengths: Any) -> Any:
         from caffe2ops.ops.segment import lengths_cuda
@@ -45,7 +45,7 @@ class LengthsToRanges(Operator):
 
     def run_cpu(self, lengths: np.ndarray) -> Any:
         ranges = self.out(0, (len(lengths), 2), np.int32)
-        ranges[:, 0] = offsets_of(checked_lengths(lengths, None))[:-1]
+        ranges[:, 0] = offsets_of(checked_lengths(lengths, None, name="lengths"))[:-1]
         ranges[:, 1] = lengths
         return ranges
 
@@ -69,7 +69,7 @@ class LengthsToOffsets(Operator):
         return TensorSpec((lengths.shape[0] + int(self.include_last_offset),), np.int32)
 
     def run_cpu(self, lengths: np.ndarray) -> Any:
-        offsets = offsets_of(checked_lengths(lengths, None), np.int32)
+        offsets = offsets_of(checked_lengths(lengths, None, name="lengths"), np.int32)
         return offsets if self.include_last_offset else offsets[:-1]
 
     def run_cuda(self, lengths: Any) -> Any:
@@ -93,7 +93,7 @@ class LengthsToWeights(Operator):
         return TensorSpec((UNKNOWN,), np.float32)
 
     def run_cpu(self, lengths: np.ndarray) -> Any:
-        checked_lengths(lengths, None)
+        checked_lengths(lengths, None, name="lengths")
         return np.repeat((np.maximum(lengths, 1).astype(np.float64) ** -self.power).astype(np.float32), lengths)
 
     def run_cuda(self, lengths: Any) -> Any:

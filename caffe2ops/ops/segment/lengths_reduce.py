@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from caffe2ops.gradient_rules import GradientMaker
 
 
-def checked_lengths(lengths: np.ndarray, total: int | None, of: str = "DATA") -> np.ndarray:
-    """The lengths, which must be 0 or more and add up to the `total` rows of input `of`.
+def checked_lengths(lengths: np.ndarray, total: int | None, of: str = "DATA", name: str = "LENGTHS") -> np.ndarray:
+    """The lengths, input `name`, which must be 0 or more and add up to the `total` rows of input `of`.
 
     Raises ValueError naming what is wrong.
     """
     if lengths.size and int(lengths.min()) < 0:
         bad = np.flatnonzero(lengths < 0)[0]
-        raise ValueError(f"LENGTHS: element {bad} is {lengths[bad]}, wants 0 or more")
+        raise ValueError(f"{name}: element {bad} is {lengths[bad]}, wants 0 or more")
     if total is not None and (found := int(lengths.sum(dtype=np.int64))) != total:
-        raise ValueError(f"LENGTHS: sum is {found}, {of} has {total} elements")
+        raise ValueError(f"{name}: sum is {found}, {of} has {total} elements")
     return lengths
 
 

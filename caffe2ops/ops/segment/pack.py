@@ -60,7 +60,7 @@ class PackSegments(Operator):
     def _pack(self, lengths: np.ndarray, tensor: np.ndarray, buffer: Callable[..., Any]) -> Any:
         if self.return_presence_mask and self.n_outputs == 1:
             raise ValueError("return_presence_mask = 1, but outputs: 1")
-        checked_lengths(lengths, len(tensor), "tensor")
+        checked_lengths(lengths, len(tensor), "tensor", name="lengths")
         longest = self.max_length if self.max_length >= 0 else int(lengths.max(initial=0))
         fit = np.minimum(lengths, longest)
         slots = slots_of(fit, longest)
@@ -84,7 +84,7 @@ class PackSegments(Operator):
         longest = self.max_length if self.max_length >= 0 else int(lengths.max()) if lengths.size else 0
         packed = self.out(0, (len(lengths), max(longest, 0), *tensor.shape[1:]), tensor.dtype)
         count, filling = len(tensor), float(self._filling(tensor.dtype))
-        check = partial(checked_lengths, total=count, of="tensor")
+        check = partial(checked_lengths, total=count, of="tensor", name="lengths")
         pack_cuda.pack(tensor, lengths, max(longest, 0), filling, packed, check)
         if self.n_outputs == 1:
             return packed
@@ -131,12 +131,15 @@ class UnpackSegments(Operator):
             self._check_lengths(lengths.get(), most)
         tail = tensor.shape[2:]
         return pack_cuda.unpack(
-            tensor, fit, lambda count: self.out(0, (count, *tail), tensor.dtype), partial(checked_lengths, total=None)
+            tensor,
+            fit,
+            lambda count: self.out(0, (count, *tail), tensor.dtype),
+            partial(checked_lengths, total=None, name="lengths"),
         )
 
     def run_cpu(self, lengths: np.ndarray, tensor: np.ndarray) -> Any:
         self._check(tensor.shape)
-        lengths, most = checked_lengths(lengths, None), tensor.shape[1]
+        lengths, most = checked_lengths(lengths, None, name="lengths"), tensor.shape[1]
         if self.max_length >= 0:
             lengths = np.minimum(lengths, lengths.dtype.type(most))
         else:

@@ -32,7 +32,7 @@ class PackRNNSequence(Operator):
         return TensorSpec((UNKNOWN, *lengths.shape, *values.shape[1:]), values.dtype)
 
     def run_cpu(self, values: np.ndarray, lengths: np.ndarray) -> Any:
-        checked_lengths(lengths, len(values), "values")
+        checked_lengths(lengths, len(values), "values", name="lengths")
         longest = int(lengths.max(initial=0))
         out = self.out(0, (longest, len(lengths), *values.shape[1:]), values.dtype)
         out[...] = 0
@@ -55,7 +55,7 @@ class UnpackRNNSequence(Operator):
         return TensorSpec((UNKNOWN, *values.shape[2:]), values.dtype)
 
     def run_cpu(self, values: np.ndarray, lengths: np.ndarray) -> Any:
-        checked_lengths(lengths, None)
+        checked_lengths(lengths, None, name="lengths")
         if lengths.size and lengths.max() > len(values):
             raise ValueError(f"lengths: has {lengths.max()}, values has {len(values)} steps")
         rows = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])

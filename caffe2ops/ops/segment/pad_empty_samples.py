@@ -35,7 +35,9 @@ class PadEmptySamples(Operator):
         return lengths, *(TensorSpec((UNKNOWN, *spec.shape[1:]), spec.dtype) for spec in features)
 
     def run_cpu(self, lengths: np.ndarray, *features: np.ndarray) -> tuple[np.ndarray, ...]:
-        out_lengths = np.maximum(checked_lengths(lengths, None), 1, out=self.out(0, lengths.shape, lengths.dtype))
+        out_lengths = np.maximum(
+            checked_lengths(lengths, None, name="lengths"), 1, out=self.out(0, lengths.shape, lengths.dtype)
+        )
         ends, total = np.cumsum(out_lengths, dtype=np.int64), int(lengths.sum(dtype=np.int64))
         padded = np.zeros(int(ends[-1]) if ends.size else 0, np.bool_)
         padded[ends[lengths == 0] - 1] = True

@@ -32,7 +32,7 @@ class Padded(Operator):
     @staticmethod
     def _lengths(data: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
         given = np.array([len(data)], np.int32) if lengths is None else lengths
-        return checked_lengths(given, len(data), "data_in")
+        return checked_lengths(given, len(data), "data_in", name="lengths")
 
     def _changed(self, data: TensorSpec, lengths: TensorSpec | None, by: int) -> tuple[TensorSpec, TensorSpec]:
         """The specs of data and lengths when each segment is so many rows longer."""

@@ -125,7 +125,7 @@ class TTSparseLengthsSum(Operator):
     def run_cpu(self, *inputs: np.ndarray) -> Any:
         *cores, index, lengths = inputs
         self._fit()
-        checked_lengths(lengths, len(index), "index")
+        checked_lengths(lengths, len(index), "index", name="lengths")
         checked_indices(index, prod(self.factor_i), "index", "the table of factor_i")
         steps = np.cumprod([1, *self.factor_i[:2]])
         indices = index[:, None] // steps % self.factor_i
@@ -158,7 +158,7 @@ class TTSparseLengthsSumGradient(Operator):
 
     def run_cpu(self, *inputs: np.ndarray) -> Any:
         *cores, lengths, first, second, indices, dy = inputs
-        checked_lengths(lengths, len(indices), "indices")
+        checked_lengths(lengths, len(indices), "indices", name="lengths")
         width = prod(core.shape[2] for core in cores)
         if dy.shape[1] != width or second.shape[1] * cores[2].shape[2] != width:
             raise ValueError(
