@@ -11,6 +11,7 @@ import numpy as np
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import FORBIDDEN, Arg, Step
 from caffe2ops.ops.conv.geometry import Image
+from caffe2ops.ops.reduce.sums import squares_over, sum_over
 from caffe2ops.ops.shape.axes import differ
 from caffe2ops.settled import Settled
 
@@ -84,8 +85,8 @@ class ChannelStats(Image):
         axes = (0, 1) if self.channels_last else (0, 2)
 
         def run() -> None:
-            np.add.reduce(x, axis=axes, out=outputs[0])
-            np.add.reduce(np.square(x), axis=axes, out=outputs[1])
+            for fold, output in zip((sum_over, squares_over), outputs):
+                output[...] = fold(x, axes).reshape(-1)
 
         return run
 

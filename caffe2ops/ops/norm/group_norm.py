@@ -12,7 +12,7 @@ from caffe2ops.errors import GradientError
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Step
 from caffe2ops.ops.conv.geometry import Image, grouped
-from caffe2ops.ops.norm.layer_norm import mean_of
+from caffe2ops.ops.norm.layer_norm import mean_of, mean_square
 from caffe2ops.ops.shape.axes import differ
 
 GROUP = (2, 3)  # the axes of a group of images [N, group, channels of a group, positions]
@@ -53,7 +53,7 @@ class ByGroup(Image):
     def moments(self, x: np.ndarray) -> tuple[Any, Any]:
         """Mean and 1 / sqrt(variance + epsilon) of each group."""
         mean = mean_of(x, GROUP)
-        return mean, 1 / np.sqrt(mean_of(np.square(x - mean), GROUP) + x.dtype.type(self.epsilon))
+        return mean, 1 / np.sqrt(mean_square(x, GROUP, mean) + x.dtype.type(self.epsilon))
 
     def forward(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         X, gamma, beta = inputs
@@ -63,9 +63,9 @@ class ByGroup(Image):
 
         def run() -> None:
             mean, rstd = self.moments(x)
-            np.subtract(x, mean, out=y)
-            np.multiply(y, rstd * scale, out=y)
-            np.add(y, shift, out=y)
+            factor = rstd * scale
+            np.multiply(x, factor, out=y)
+            np.add(y, shift - mean * factor, out=y)
             for output, value in zip(outputs[1:], (mean, rstd)):
                 output[...] = value.reshape(output.shape)
 

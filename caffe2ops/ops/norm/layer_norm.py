@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Operator
-from caffe2ops.ops.shape.axes import Shape, canonical_axis, differ, flat2d, size
+from caffe2ops.ops.reduce.sums import squares_over, sum_over
+from caffe2ops.ops.shape.axes import Shape, canonical_axis, differ, flat2d
 
 
 class OfRows(Operator):
@@ -34,10 +36,18 @@ class OfRows(Operator):
         return Cost(8 * inputs[0].size, moved.bytes_read, moved.bytes_written)
 
 
-def mean_of(x: np.ndarray, axis: Any = 1) -> Any:
+def mean_of(x: np.ndarray, axes: tuple[int, ...] = (1,)) -> Any:
     """The mean along axes, which are kept; 0 where there is nothing."""
-    count = x.size // max(1, size(tuple(n for i, n in enumerate(x.shape) if i not in np.atleast_1d(axis) % x.ndim)))
-    return np.add.reduce(x, axis=axis, keepdims=True) / x.dtype.type(max(count, 1))
+    return sum_over(x, axes) / _count(x, axes)
+
+
+def mean_square(x: np.ndarray, axes: tuple[int, ...] = (1,), centre: np.ndarray | None = None) -> Any:
+    """The mean of squares, or of those of distances to a centre, along axes, which are kept."""
+    return squares_over(x, axes, centre) / _count(x, axes)
+
+
+def _count(x: np.ndarray, axes: tuple[int, ...]) -> Any:
+    return x.dtype.type(max(prod(x.shape[axis] for axis in axes), 1))
 
 
 def parameter_gradients(op: Operator, first: int, dy: np.ndarray, xhat: np.ndarray, shape: Shape) -> tuple[Any, Any]:
@@ -91,7 +101,7 @@ class LayerNorm(OfRows):
         mu, sigma = (a.reshape(-1, 1) for a in (mean, stddev))
         mu[...] = mean_of(x)
         np.subtract(x, mu, out=y)
-        np.sqrt(mean_of(np.square(y)) + X.dtype.type(self.epsilon), out=sigma)
+        np.sqrt(mean_square(y) + X.dtype.type(self.epsilon), out=sigma)
         y /= sigma
         if self.elementwise_affine:
             assert gamma is not None
@@ -189,7 +199,7 @@ class RMSNorm(OfRows):
     def run_cpu(self, X: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> Any:
         output, rrms = (self.out(i, spec.shape, X.dtype) for i, spec in enumerate(self.infer(X, gamma, beta)))
         x, y = (a.reshape(self._rows(X)) for a in (X, output))
-        rrms.reshape(-1, 1)[...] = 1 / np.sqrt(mean_of(np.square(x)) + X.dtype.type(self.eps))
+        rrms.reshape(-1, 1)[...] = 1 / np.sqrt(mean_square(x) + X.dtype.type(self.eps))
         np.multiply(x, rrms.reshape(-1, 1), out=y)
         y *= gamma.reshape(-1)
         y += beta.reshape(-1)

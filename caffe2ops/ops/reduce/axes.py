@@ -10,6 +10,7 @@ import numpy as np
 from caffe2ops.cuda import Reduction
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Operator, row
+from caffe2ops.ops.reduce.sums import squares_over, sum_over
 from caffe2ops.ops.shape.axes import Shape, canonical_axis, show, size
 
 SMALLEST_NORM = 1e-12  # a smaller L2 norm counts as 0
@@ -126,13 +127,7 @@ def reduction(
 
 
 def _sum(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
-    """Sums; over the last axes of a float tensor as a product with ones, which BLAS does faster than NumPy adds."""
-    first = axes[0] if axes else x.ndim
-    if x.dtype.kind == "f" and axes and axes == tuple(range(first, x.ndim)) and out.size > 1 and x.size:
-        n = x.size // out.size
-        np.matmul(x.reshape(-1, n), np.ones(n, x.dtype), out=out.reshape(-1))
-    else:
-        np.add.reduce(x, axis=axes, dtype=x.dtype, keepdims=True, out=out)
+    out[...] = sum_over(x, axes)
 
 
 def _mean(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
@@ -155,8 +150,7 @@ def _l1(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
 
 
 def _l2(x: np.ndarray, axes: tuple[int, ...], out: np.ndarray) -> None:
-    _sum(np.square(x), axes, out)
-    np.sqrt(out, out=out)
+    np.sqrt(squares_over(x, axes), out=out)
 
 
 def _l2_back(dy: Any, x: Any, y: Any, n: int) -> Any:

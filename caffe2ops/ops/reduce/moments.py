@@ -12,6 +12,7 @@ from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Step
 from caffe2ops.ops.conv.geometry import Image
 from caffe2ops.ops.reduce.axes import OverAxes
+from caffe2ops.ops.reduce.sums import squares_over, sum_over
 from caffe2ops.ops.shape.axes import differ, show, size
 
 _FLOATS = ("float32", "float64")
@@ -65,10 +66,8 @@ class Moments(OverAxes):
         axes, kept = self._axes(data.ndim), self._shape(data.shape, True)
         mean, variance = (self.out(i, self._shape(data.shape, self.keepdims), data.dtype) for i in (0, 1))
         count = data.dtype.type(max(data.size // max(mean.size, 1), 1))
-        mean.reshape(kept)[...] = np.add.reduce(data, axis=axes, keepdims=True) / count
-        squares = data - mean.reshape(kept)
-        squares *= squares
-        variance.reshape(kept)[...] = np.add.reduce(squares, axis=axes, keepdims=True) / count
+        np.divide(sum_over(data, axes), count, out=mean.reshape(kept))
+        np.divide(squares_over(data, axes, mean.reshape(kept)), count, out=variance.reshape(kept))
         return mean, variance
 
     def run_cuda(self, data: Any) -> Any:
@@ -133,8 +132,8 @@ class BatchMoments(Image):
         count = max(x.size // outputs[0].size, 1)
 
         def run() -> None:
-            np.divide(np.add.reduce(x, axis=axes), count, out=outputs[0])
-            np.divide(np.add.reduce(np.square(x), axis=axes), count, out=outputs[1])
+            for fold, output in zip((sum_over, squares_over), outputs):
+                np.divide(fold(x, axes).reshape(-1), count, out=output)
 
         return run
 
