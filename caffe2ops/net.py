@@ -1,8 +1,9 @@
 """Bound nets: a NetDef whose operators hold their blobs, arguments and buffers, and run in order.
 
-The first two runs go operator by operator with all checks. From then on, operators that have a short cut
-(`Operator.bind`) and whose arrays only such operators write run as bare calls on those arrays, for as long as nobody
-replaces one of the arrays: a blob tells the nets that watch it, and the net starts over.
+The first three runs go operator by operator with all checks. From then on, operators that have a short cut
+(`Operator.bind`) run as bare calls on the arrays that they had in the last of these (see bare_form), for as long as
+nobody replaces one: a blob tells the nets that watch it, and the net starts over. Other operators go on as before;
+where one of them replaces such an array, those after it go on with all checks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from caffe2ops import registry
+from caffe2ops.bare_form import BareForm, ReplacedError, Values
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.one_operator import FLOATING_POINT, blobs_of, located, step_of
@@ -31,6 +33,7 @@ NET_TYPES = frozenset((
     "singlethread_async", "parallel", "rnn",
 ))
 # fmt: on
+RECORDED = (2, 3)  # the runs whose arrays are compared; a net that runs once does not pay for this
 
 
 class Observer(Protocol):
@@ -58,7 +61,9 @@ class BoundNet:
         for index, op_def in enumerate(definition.op):
             self.operators.append(self._create(index, op_def, device))
         self._steps: list[Callable[[], Any]] = [step_of(op) for op in self.operators]
-        self._bare: list[Callable[[], Any]] | None = None
+        self._bare: BareForm | None = None
+        self._restless: set[int] = set()  # operators that gave an output another array in the midst of a bare run
+        self._made: list[list[int]] = []  # the identities of the outputs of each operator in the last run
         self._runs_subnets = any(isinstance(v, NetDef) for op in definition.op for v in op.args.values())
         self._checked_runs = 0
 
@@ -109,7 +114,7 @@ class BoundNet:
         For a net that has not run: a copy shares what an operator keeps from a run.
         """
         twin = copy(self)
-        twin.workspace, twin.observers = workspace, []
+        twin.workspace, twin.observers, twin._restless = workspace, [], set()
         twin.operators = [
             op.again(workspace, *twin._blobs(index, op.op_def)) for index, op in enumerate(self.operators)
         ]
@@ -122,17 +127,57 @@ class BoundNet:
             if self.observers:
                 self._run_observed()
                 return
-            steps = iter(self._steps if self._bare is None else self._bare)
+            if self._bare is not None:
+                self._run_bare(self._bare)
+                return
+            self._checked_runs += 1
+            if self._checked_runs in RECORDED:
+                self._run_recorded()
+            else:
+                self._run_checked()
+
+    def _run_checked(self, first: int = 0) -> None:
+        """Runs the operators from one on with all checks."""
+        steps = iter(self._steps[first:])
+        try:
+            for step in steps:
+                step()
+        except Exception as error:
+            raise self._failed(error, self._at(steps)) from error
+
+    def _run_recorded(self) -> None:
+        """Runs all operators with all checks; with the arrays of the second time they get their bare form."""
+        values: list[Values] = []
+        for index, (op, step) in enumerate(zip(self.operators, self._steps)):
+            inputs = [blob.value for blob in op.inputs]
             try:
-                for step in steps:
-                    step()
+                step()
             except Exception as error:
-                index = len(self.operators) - steps.__length_hint__() - 1  # type: ignore[attr-defined]
+                self.unsettle()
                 raise self._failed(error, index) from error
-            if self._bare is None:
-                self._checked_runs += 1
-                if self._checked_runs == 2:  # a net that runs once does not pay for this
-                    self._settle()
+            values.append((inputs, [blob.value for blob in op.outputs]))
+        made, before = [[id(value) for value in outputs] for _, outputs in values], self._made
+        if before and not self._runs_subnets:
+            self._settle(values, {index for index, ids in enumerate(made) if ids != before[index]})
+        self._made = made
+
+    def _run_bare(self, bare: BareForm) -> None:
+        steps = iter(bare.steps)
+        try:
+            for step in steps:
+                step()
+        except ReplacedError:
+            index = self._at(steps)
+            self._restless.add(index)
+            self._run_checked(index + 1)
+        except Exception as error:
+            for blob in {blob for op in self.operators for blob in op.outputs}:
+                blob.set(blob.value)  # it may have been left with another of its arrays than the last
+            raise self._failed(error, self._at(steps)) from error
+
+    def _at(self, steps: Any) -> int:
+        """The operator whose step was the last that came out of an iterator."""
+        return len(self.operators) - steps.__length_hint__() - 1
 
     def cancel(self) -> None:
         """For another thread: ends a run that waits, for a queue say, with an OperatorError."""
@@ -162,37 +207,17 @@ class BoundNet:
 
     def unsettle(self) -> None:
         """Forgets the arrays; called by a blob that has been given another one."""
-        self._bare = None
-        self._checked_runs = 0
+        if self._bare is not None:
+            self._bare.fits = False
+        self._bare, self._made, self._checked_runs = None, [], 0
 
-    def _settle(self) -> None:
-        """Replaces operators by bare calls where no array that they use can change under them."""
-        if self._runs_subnets:
-            return
-        calls = [self._short_cut(op) for op in self.operators]
-        moving: set[Blob] = set()  # blobs that get their array from an operator without a short cut
-        demoted = True
-        while demoted:
-            demoted = False
-            for index, op in enumerate(self.operators):
-                if calls[index] is not None and not moving.isdisjoint((*op.inputs, *op.outputs)):
-                    calls[index], demoted = None, True
-                if calls[index] is None:
-                    moving.update(op.outputs)
-        if any(calls):
-            self._bare = [call or step for call, step in zip(calls, self._steps)]
+    def _settle(self, values: list[Values], changed: set[int]) -> None:
+        bare = BareForm(self.operators, self._steps, values, self._restless, changed)
+        if bare.blobs:
+            self._bare = bare
             watcher = weakref.ref(self)
-            for blob in {b for op, call in zip(self.operators, calls) if call for b in (*op.inputs, *op.outputs)}:
+            for blob in bare.blobs:
                 blob.watchers.append(watcher)
-
-    @staticmethod
-    def _short_cut(op: Operator) -> Callable[[], Any] | None:
-        inputs, outputs = [b.value for b in op.inputs], [b.value for b in op.outputs]
-        if not all(isinstance(v, np.ndarray) for v in (*inputs, *outputs)):
-            return None
-        if not op.checked(inputs) or not all(value is result for value, result in zip(outputs, op.results)):
-            return None  # the blob has been written again since, by something else
-        return op.bind(inputs, outputs)
 
 
 class Timing:
