@@ -11,6 +11,7 @@ from caffe2ops.qtensor import QTensor
 
 F = np.float32
 LEAST, MOST = 0, 255
+BLOCK = 1 << 14  # elements scaled at a time, which stay in the cache
 T = TypeVar("T", bound=Operator)
 
 
@@ -76,23 +77,45 @@ def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
     return (values >> shift) + ((values & mask) - (values < 0) > mask >> 1)
 
 
-def requantised(sums: np.ndarray, scale: np.float32) -> np.ndarray:
-    """sums * scale, scale below 1: a product of 31 bits behind the point, rounded, then shifted."""
+def requantise(
+    sums: np.ndarray, offsets: np.ndarray, scale: np.float32, zero_point: int, relu: bool, out: np.ndarray
+) -> None:
+    """Writes (sums + offsets) * scale + zero_point as bytes, at least the zero point with `relu`; scale below 1.
+
+    The product has 31 bits behind the point, is rounded, then shifted and rounded again, halves away from 0. `sums`
+    [R, M] hold whole numbers, `offsets` [M] int64. All of it is done in place, block by block.
+    """
     mantissa, exponent = parts(scale)
-    return _scaled(sums, mantissa << 7, -1 - exponent)
+    factor, shift = mantissa << 7, -1 - exponent
+    ahead = offsets * factor + (1 << 30)
+    behind = (1 << shift >> 1) + (zero_point << shift)
+    rows = max(1, BLOCK // max(len(offsets), 1))
+    block, signs = np.empty((2, rows, len(offsets)), np.int64)
+    for at in range(0, len(sums), rows):
+        part = sums[at : at + rows]
+        x = block[: len(part)]
+        np.copyto(x, part, casting="unsafe")
+        x *= factor
+        x += ahead
+        x >>= 31
+        if shift and zero_point and not relu:  # numbers below 0 are not cut off
+            x += np.right_shift(x, 63, out=signs[: len(part)])
+        x += behind
+        x >>= shift
+        np.maximum(x, zero_point if relu else LEAST, out=x)
+        np.minimum(x, MOST, out=x)
+        np.copyto(out[at : at + rows], x, casting="unsafe")
 
 
 def multiplied(sums: np.ndarray, scale: float, what: str) -> np.ndarray:
-    """sums * scale as `requantised`, the scale a double of 31 bits. Raises ValueError where it is not below 1."""
+    """sums * scale, rounded as by `requantise`, the scale a double of 31 bits.
+
+    Raises ValueError where it is not below 1.
+    """
     if not 0 <= scale < 1:
         raise ValueError(f"Y_scale: makes {what} = {scale:.9g}, wants less than 1")
     part, exponent = np.frexp(scale)
-    return _scaled(sums, round(part * 2**31), -int(exponent))
-
-
-def _scaled(sums: np.ndarray, mantissa: int, shift: int) -> np.ndarray:
-    """sums * mantissa / 2^31 / 2^shift, rounded after each division."""
-    return _shifted((sums * mantissa + (1 << 30)) >> 31, shift)
+    return _shifted((sums * round(part * 2**31) + (1 << 30)) >> 31, -int(exponent))
 
 
 def averaged(sums: np.ndarray, scale: np.float32) -> np.ndarray:

@@ -15,11 +15,10 @@ from caffe2ops.operator import row
 from caffe2ops.ops.conv.conv import Conv, Convolution
 from caffe2ops.ops.conv.conv_transpose import TransposedConvolution
 from caffe2ops.ops.conv.geometry import Image, grouped, stacked
-from caffe2ops.ops.int8.arithmetic import F, Int8, clamped, of_floats, quantised, ratio, requantised
+from caffe2ops.ops.int8.arithmetic import F, Int8, of_floats, quantised, ratio, requantise
 from caffe2ops.qtensor import QTensor
 
 EXACT = (1 << 24) // (255 * 255)  # products of bytes that float32 adds up exactly
-BLOCK = 8192  # elements scaled at a time: they stay in the cache
 DOCS = {
     "X": "quantised images [N, H, W, C]",
     "filter": "quantised weights [M, kernel..., C / group]",
@@ -50,11 +49,7 @@ class Product(Int8):
         by = ratio(scale, 2.0**-32, 1.0, "scale of X * scale of the weights / Y_scale")
         y = np.empty(sums.shape, np.uint8)
         rows, out = (of.reshape(prod(sums.shape[:-1]), len(offsets)) for of in (sums, y))
-        step = max(1, BLOCK // max(len(offsets), 1))
-        for first in range(0, len(rows), step):
-            whole = rows[first : first + step].astype(np.int64)
-            whole += offsets
-            out[first : first + step] = clamped(requantised(whole, by), self.Y_zero_point, self.relu)
+        requantise(rows, offsets.astype(np.int64), by, self.Y_zero_point, self.relu, out)
         return self.made(y)
 
 
