@@ -43,16 +43,16 @@ class BareForm:
         self.several = self._several()
         # with arrays of their own those that share a blob may well keep them
         changed = {index for index in changed if self.several.isdisjoint(operators[index].outputs)}
-        self.restless = restless | {index for index in changed if self.calls[index] is None}
+        self.restless = restless | {index for index in changed if self.calls[index] is None} | self._bereft()
         while self._drop(changed):
             pass
         loose = self._loose()
         self.steps: list[Callable[[], Any]] = []
         self.blobs: set[Blob] = set()
-        for op, call, step, (_, outputs) in zip(operators, self.calls, steps, values):
+        for index, (op, call, step, (_, outputs)) in enumerate(zip(operators, self.calls, steps, values)):
             own = [(blob, value) for blob, value in zip(op.outputs, outputs) if blob in loose or blob in self.several]
             if call is None:
-                own = [(blob, value) for blob, value in own if blob not in op.inputs]
+                own = [(blob, value) for blob, value in own if index not in self.restless and blob not in op.inputs]
                 self.steps.append(partial(self._guarded, step, own))
                 continue
             self.steps.append(partial(_handing, call, own) if own else call)
@@ -66,9 +66,23 @@ class BareForm:
             for blob, source in zip(op.inputs, self.sources[index]):
                 if source in self.restless if source is not None else blob in loose or blob in self.several:
                     self.calls[index] = None
+            if index in self.restless:
+                self.calls[index] = None
             if self.calls[index] is None and (index in changed or not loose.isdisjoint(op.outputs)):
                 self.restless.add(index)
         return len(self.restless) > before
+
+    def _bereft(self) -> set[int]:
+        """Operators that take the array of a blob away, as a queue does, and leave it another; and who wrote that."""
+        found: set[int] = set()
+        for index, (op, (inputs, outputs)) in enumerate(zip(self.operators, self.values)):
+            if self.calls[index] is not None:
+                continue
+            left = dict(zip(op.outputs, outputs))
+            for blob, value, source in zip(op.inputs, inputs, self.sources[index]):
+                if left.get(blob, value) is not value:
+                    found.update((index,) if source is None else (index, source))
+        return found
 
     def _loose(self) -> set[Blob]:
         """Blobs that are given new arrays in every run."""

@@ -177,7 +177,7 @@ class BoundNet:
 
     def _at(self, steps: Any) -> int:
         """The operator whose step was the last that came out of an iterator."""
-        return len(self.operators) - steps.__length_hint__() - 1
+        return len(self.operators) - int(steps.__length_hint__()) - 1
 
     def cancel(self) -> None:
         """For another thread: ends a run that waits, for a queue say, with an OperatorError."""

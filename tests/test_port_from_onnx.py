@@ -22,9 +22,11 @@ pytest.importorskip("onnxruntime")
 
 from caffe2ops import QTensor, Workspace  # noqa: E402
 from caffe2ops.cli.port_from_onnx import from_onnx as command  # noqa: E402
-from caffe2ops.port import proof, to_onnx  # noqa: E402
+from caffe2ops.port import to_onnx  # noqa: E402
 from caffe2ops.port.from_onnx import NodeError, from_onnx, prove  # noqa: E402
 from caffe2ops.port.from_onnx.rules import rules  # noqa: E402
+from caffe2ops.port.onnx.proof import of_caffe2ops, session  # noqa: E402
+from caffe2ops.port.proof import compare  # noqa: E402
 from tests.test_port_onnx import FIRST, explained, exported, load_model, load_net  # noqa: E402
 
 PASSING = Path(__file__).with_name("port_from_onnx_passing.txt")
@@ -158,9 +160,9 @@ def there_and_back(model: Any, feeds: dict[str, Any], tolerance: float = 1e-3) -
                 raise
             fixed |= {name: plain(feeds[name]) for name in fresh}
     found = imported.run({name: plain(value) for name, value in feeds.items() if name in imported.given})
-    mine = proof.of_caffe2ops(model, feeds)
+    mine = of_caffe2ops(model, feeds)
     for blob, value in model.outputs.items():
-        difference = proof.compare(blob, value, mine[blob], found[value.name])
+        difference = compare(blob, mine[blob], found[value.name])
         assert difference.within(tolerance), difference
 
 
@@ -223,6 +225,10 @@ node_of = onnx.helper.make_node
 TWO = (np.float32, ("N", 3))
 
 
+def drawn(*shape: int) -> Any:
+    return np.random.default_rng(sum(shape)).uniform(-1, 1, shape).astype(np.float32)
+
+
 def test_namesakes_have_the_names_of_the_model() -> None:
     """Weights go to the init net; blobs, operators and inputs keep their names, without blanks."""
     nodes = [node_of("Gemm", ["x", "W", "b"], ["hidden one"], "fc", transB=1), node_of("Relu", ["hidden one"], ["y"])]
@@ -277,9 +283,13 @@ def test_inputs_that_are_arguments_are_named() -> None:
 
 
 def test_refusals_name_the_node_and_why() -> None:
-    nodes = [node_of("Relu", ["x"], ["h"]), node_of("Det", ["h"], ["y"], "volume"), node_of("Col2Im", ["h"], ["z"])]
+    nodes = [
+        node_of("Relu", ["x"], ["h"]),
+        node_of("StringConcat", ["h", "h"], ["y"], "both"),
+        node_of("ImageDecoder", ["h"], ["z"]),
+    ]
     model = model_of(nodes, {"x": TWO}, ["y", "z"])
-    with pytest.raises(NodeError, match="node 1, Det 'volume': Det has no form in Caffe2 here; nor have Col2Im"):
+    with pytest.raises(NodeError, match=r"node 1, StringConcat 'both': .* nor have ImageDecoder"):
         from_onnx(model)
     assert [op.type for op in from_onnx(model_of(nodes, {"x": TWO}, ["h"])).net.op] == ["Relu"]
     with pytest.raises(ValueError, match="input 'x': Caffe2 has no tensors of dtype uint32"):
@@ -301,6 +311,36 @@ def test_functions_of_the_model_are_called_in_place() -> None:
     assert [(op.type, op.output[0]) for op in imported.net.op] == [("LeakyRelu", "y/b"), ("Mul", "y")]
     assert imported.net.op[0].args["alpha"] == 0.5
     assert prove(imported).holds
+
+
+def test_sequences_of_known_length() -> None:
+    """Nothing of them is left in the net; what reads one otherwise is refused."""
+    nodes = [
+        node_of("SplitToSequence", ["x"], ["s"], axis=1, keepdims=0), node_of("SequenceAt", ["s", "last"], ["a"]),
+        node_of("SequenceErase", ["s"], ["t"]), node_of("SequenceInsert", ["t", "a", "first"], ["u"]),
+        node_of("ConcatFromSequence", ["u"], ["y"], axis=-1, new_axis=1), node_of("SequenceLength", ["u"], ["n"]),
+    ]  # fmt: skip
+    held = {"last": np.array(-1), "first": np.array(0)}
+    imported = from_onnx(model_of(nodes, {"x": TWO}, ["y", "n"], held))
+    assert imported.net.op[0].type == "Split"
+    found = imported.run({"x": np.float32([[1, 2, 3], [4, 5, 6]])})
+    np.testing.assert_array_equal(found["y"], [[3, 1, 2], [6, 4, 5]])
+    assert found["n"] == 3
+    assert prove(imported).holds
+    with pytest.raises(ValueError, match="is a sequence or reads one"):
+        from_onnx(model_of(nodes, {"x": TWO}, ["s"], held))
+
+
+def test_dtypes_of_parameters_that_caffe2_lacks() -> None:
+    """They are computed with when the model is ported; what would read them in the net is refused."""
+    weights = drawn(3, 4).astype(onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16))
+    nodes = [node_of("Cast", ["w"], ["wide"], to=1), node_of("MatMul", ["x", "wide"], ["y"])]
+    imported = from_onnx(model_of(nodes, {"x": TWO}, ["y"], {"w": weights}))
+    assert [op.type for op in imported.net.op] == ["MatMul"]
+    assert prove(imported).holds
+    nodes = [node_of("Gather", ["w", "i"], ["y"])]
+    with pytest.raises(NodeError, match="no tensors of dtype bfloat16"):
+        from_onnx(model_of(nodes, {"i": (np.int64, ("N",))}, ["y"], {"w": weights}))
 
 
 def test_both_nets_are_written(tmp_path: Path) -> None:
@@ -371,6 +411,256 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "proven (3 runs" in text
     with pytest.raises(ValueError, match="names 3 files"):
         command(tmp_path / "m.onnx", [tmp_path] * 3, {}, feeds)
+
+
+# --- more than the node tests ask ---
+
+IMAGE = (np.float32, ("N", 4, 7, 6))
+# name -> node, inputs (dtype, dims), parameters
+OPEN_DIMS: dict[str, Any] = {
+    **{
+        f"GridSample {mode} {padding} {corners}": (
+            node_of("GridSample", ["x", "g"], ["y"], mode=mode, padding_mode=padding, align_corners=corners),
+            {"x": IMAGE, "g": (np.float32, ("N", "H", "W", 2))}, {},
+        )
+        for mode in ("linear", "nearest", "cubic")
+        for padding in ("zeros", "border", "reflection")
+        for corners in (0, 1)
+    },
+    "ConvTranspose in 3 dims": (
+        node_of("ConvTranspose", ["x", "w", "b"], ["y"], strides=[2, 1, 3], pads=[1, 0, 1, 0, 1, 1], group=2,
+                output_padding=[1, 0, 2]),
+        {"x": (np.float32, ("N", 4, 4, 5, 3))}, {"w": drawn(4, 3, 3, 2, 2), "b": drawn(6)},
+    ),
+    "ConvTranspose with a fed filter": (
+        node_of("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2], dilations=[2, 1], output_padding=[1, 1]),
+        {"x": IMAGE, "w": (np.float32, (4, 3, 3, 2))}, {},
+    ),
+    "places of maxima": (
+        node_of("MaxPool", ["x"], ["v", "y"], kernel_shape=[3, 2], pads=[1, 1, 0, 1], strides=[2, 1], ceil_mode=1),
+        {"x": IMAGE}, {},
+    ),
+    "MaxUnpool": (node_of("MaxUnpool", ["x", "i"], ["y"], kernel_shape=[2, 2], strides=[2, 2]),
+                  {"x": (np.float32, (1, 1, 2, 3))},
+                  {"i": np.array([0, 3, 5, 13, 14, 23]).reshape(1, 1, 2, 3)}),
+    "Col2Im": (
+        node_of("Col2Im", ["x", "i", "b"], ["y"], pads=[1, 0, 0, 2], strides=[2, 1], dilations=[1, 2]),
+        {"x": (np.float32, ("N", 12, 6))}, {"i": np.array([5, 4]), "b": np.array([2, 3])},
+    ),
+    "DFT": (node_of("DFT", ["x", "n", "a"], ["y"], onesided=1), {"x": (np.float32, ("N", 9, 4, 1))},
+            {"n": np.array(6), "a": np.array(1)}),
+    "TensorScatter": (
+        node_of("TensorScatter", ["x", "u", "i"], ["y"], mode="circular"),
+        {"x": (np.float32, (2, "H", 5, 3)), "u": (np.float32, (2, "H", 2, 3))}, {"i": np.array([4, 1])},
+    ),
+    "slices of Unique": (node_of("Unique", ["x"], ["y", "f", "i", "c"], axis=1, sorted=0),
+                         {"x": (np.float32, (3, 4))}, {}),
+    "DeformConv with a mask": (
+        node_of("DeformConv", ["x", "w", "o", "b", "m"], ["y"], offset_group=2, group=2, pads=[1, 0, 1, 1],
+                strides=[2, 1]),
+        {"x": IMAGE, "o": (np.float32, ("N", 24, 4, 6)), "m": (np.float32, ("N", 12, 4, 6))},
+        {"w": drawn(4, 2, 3, 2), "b": drawn(4)},
+    ),
+    "Det": (node_of("Det", ["x"], ["y"]), {"x": (np.float32, ("N", 2, 4, 4))}, {}),
+    "Einsum": (node_of("Einsum", ["x", "u", "v"], ["y"], equation="nii,ij,jk->nk"),
+               {"x": (np.float32, ("N", 3, 3)), "u": (np.float32, (3, 4)), "v": (np.float32, (4, 2))}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPEN_DIMS)
+def test_with_open_dims(name: str) -> None:
+    node, inputs, held = OPEN_DIMS[name]
+    version = 24 if node.op_type == "TensorScatter" else 22
+    report = prove(from_onnx(model_of([node], inputs, list(node.output), held, opset=version)))
+    assert report.holds, report
+
+
+@pytest.mark.parametrize("steps", [[1, -1], [-2, 3], [2, 2]])
+def test_slices_by_computed_numbers(steps: list[int]) -> None:
+    """Beyond both ends, too, and with nothing in between."""
+    inputs = {"x": (np.float32, ("N", "M", 5)), "s": (np.int64, (2,)), "e": (np.int64, (2,))}
+    held = {"a": np.array([1, -1]), "t": np.array(steps)}
+    imported = from_onnx(model_of([node_of("Slice", ["x", "s", "e", "a", "t"], ["y"])], inputs, ["y"], held))
+    feeds = [
+        {"x": drawn(2, i % 5 + 1, 5), "s": np.array([i % 19 - 9, i % 17 - 8]), "e": np.array([i % 13 - 6, i % 11 - 5])}
+        for i in range(0, 400, 7)
+    ]
+    assert prove(imported, *feeds).holds
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize("places", ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"])
+def test_resize_of_open_dims(mode: str, places: str) -> None:
+    """By factors, and to sizes that are fed behind those of the input."""
+    node = node_of(
+        "Resize", ["x", "", "f"], ["y"], mode=mode, coordinate_transformation_mode=places, nearest_mode="floor"
+    )
+    x, inputs = drawn(2, 3, 5, 8), {"x": (np.float32, ("N", "C", "H", "W"))}
+    by_factors = from_onnx(model_of([node], inputs, ["y"], {"f": np.float32([1, 1, 3, 0.5])}))
+    assert prove(by_factors, {"x": x}).holds
+    node.input[:] = ["x", "", "", "s"]
+    nodes = [node_of("Shape", ["x"], ["n"], end=2), node_of("Concat", ["n", "hw"], ["s"], axis=0), node]
+    to_sizes = from_onnx(model_of(nodes, {**inputs, "hw": (np.int64, (2,))}, ["y"]))
+    assert prove(to_sizes, *({"x": x, "hw": np.array(hw)} for hw in ((10, 3), (1, 9)))).holds
+
+
+def test_computed_padding() -> None:
+    inputs = {"x": (np.float32, ("N", "M", 5)), "p": (np.int64, (6,))}
+    imported = from_onnx(model_of([node_of("Pad", ["x", "p"], ["y"])], inputs, ["y"]))
+    assert "padding below 0" in imported.notes[0]
+    assert prove(imported, {"x": drawn(2, 3, 5), "p": np.array([0, 1, 2, 0, 0, 3])}).holds
+
+
+# --- 8 bits ---
+
+IN, OUT = (0.05, 120), (0.1, 100)  # scale and zero point of the inputs and of the output
+
+
+def quantised(
+    kind: str, shapes: list[Any], weights: list[Any], out: tuple[float, int], dtype: Any, behind: str = "", **more: Any
+) -> Any:
+    """A model of one node between QuantizeLinear and DequantizeLinear; `weights` are its constant inputs, of which
+    floats become signed bytes, and a vector 32 bits."""
+    nodes, held, names = [], {}, []
+    for i in range(len(shapes)):
+        nodes += _pair(f"x{i}", *IN, dtype, held)
+        names.append(f"x{i}/d")
+    for i, array in enumerate(weights):
+        names.append(f"w{i}")
+        if array.dtype != np.float32 or kind == "Resize":
+            held[f"w{i}"] = array
+            continue
+        steps, kind_of = (np.float32(0.01), np.int8) if array.ndim > 1 else (np.float32(IN[0] * 0.01), np.int32)
+        held |= {f"w{i}/q": np.rint(array / steps).astype(kind_of), f"w{i}/s": np.array(steps)}
+        held[f"w{i}/z"] = np.zeros((), kind_of)
+        nodes.append(node_of("DequantizeLinear", [f"w{i}/q", f"w{i}/s", f"w{i}/z"], [f"w{i}"]))
+    nodes.append(node_of(kind, names, ["h" if behind else "y"], "main", **more))
+    if behind:
+        ends = {"low": np.float32(0), "high": np.float32(6)} if behind == "Clip" else {}
+        nodes.append(node_of(behind, ["h", *ends], ["y"]))
+        held |= ends
+    nodes += _pair("y", *out, dtype, held)
+    return model_of(nodes, {f"x{i}": (np.float32, ("N", *dims)) for i, dims in enumerate(shapes)}, ["y/d"], held)
+
+
+def _pair(name: str, scale: float, zero: int, dtype: Any, held: dict[str, Any]) -> list[Any]:
+    """Quantised and back; signed bytes are 128 less."""
+    held[f"{name}/s"], held[f"{name}/z"] = np.float32(scale), np.array(zero - 128 * (dtype == np.int8), dtype)
+    ends = [f"{name}/s", f"{name}/z"]
+    there, back = [name, *ends], [f"{name}/q", *ends]
+    return [node_of("QuantizeLinear", there, [back[0]]), node_of("DequantizeLinear", back, [f"{name}/d"])]
+
+
+CONV: Any = [[(4, 7, 6)], [drawn(6, 4, 3, 3), drawn(6)]]
+# what stands for each: the node, shapes of its inputs and constants, scale and zero point of the output, attributes
+IN_8_BITS: dict[str, Any] = {
+    "Int8Conv": ("Conv", *CONV, OUT, {"pads": [1, 0, 2, 1], "strides": [2, 1]}),
+    "Int8Conv groups": ("Conv", [(4, 7, 6)], [drawn(8, 2, 3, 3)], OUT, {"group": 2, "dilations": [2, 1]}),
+    "Int8ConvRelu": ("Conv", *CONV, OUT, {"behind": "Relu", "auto_pad": "SAME_UPPER"}),
+    "Int8ConvRelu for a Clip": ("Conv", *CONV, (6 / 255, 0), {"behind": "Clip"}),
+    "Int8ConvTranspose": ("ConvTranspose", [(4, 5, 4)], [drawn(4, 3, 3, 2), drawn(3)], OUT,
+                          {"strides": [2, 2], "pads": [1, 0, 0, 1], "output_padding": [1, 0]}),
+    "Int8FC": ("Gemm", [(9,)], [drawn(9, 5), drawn(5)], OUT, {}),
+    "Int8FC transposed": ("Gemm", [(9,)], [drawn(5, 9), drawn(5)], OUT, {"transB": 1}),
+    "Int8FC without bias": ("MatMul", [(9,)], [drawn(9, 5)], OUT, {}),
+    "Int8FC Int8Relu": ("Gemm", [(9,)], [drawn(9, 5), drawn(5)], OUT, {"behind": "Relu"}),
+    "Int8Add": ("Add", [(3, 4, 5), (3, 4, 5)], [], OUT, {}),
+    "Int8AddRelu": ("Add", [(6,), (6,)], [], OUT, {"behind": "Relu"}),
+    "Int8AveragePool": ("AveragePool", [(3, 6, 5)], [], OUT, {"kernel_shape": [3, 2], "strides": [2, 1]}),
+    "Int8AveragePool whole": ("GlobalAveragePool", [(3, 6, 5)], [], (0.02, 130), {}),
+    "Int8AveragePool mean": ("ReduceMean", [(3, 6, 5)], [np.array([2, 3])], (0.02, 130), {}),
+    "Int8MaxPool": ("MaxPool", [(3, 6, 5)], [], IN, {"kernel_shape": [3, 2], "pads": [1, 0, 1, 1]}),
+    "Int8Relu": ("Relu", [(3, 6, 5)], [], IN, {}),
+    "Int8LeakyRelu": ("LeakyRelu", [(3, 6, 5)], [], OUT, {"alpha": 0.2}),
+    "Int8Sigmoid": ("Sigmoid", [(3, 6, 5)], [], (1 / 256, 0), {}),
+    "Int8Softmax": ("Softmax", [(6,)], [], (1 / 256, 0), {}),
+    "Int8Concat": ("Concat", [(3, 6, 5), (3, 2, 5)], [], IN, {"axis": 2}),
+    "Int8Transpose": ("Transpose", [(3, 6, 5)], [], IN, {"perm": [0, 2, 1, 3]}),
+    "Int8Transpose Int8Flatten": ("Flatten", [(3, 6, 5)], [], IN, {}),
+    "Int8Reshape of single points": ("Reshape", [(3, 1, 1)], [np.array([0, -1])], IN, {}),
+    "Int8Flatten of single points": ("Flatten", [(3, 1, 1)], [], IN, {}),
+    "Int8Transpose Int8Flatten in front": ("Flatten", [(3, 1, 1)], [], IN, {"axis": -2}),
+    "Int8Transpose Int8Reshape of a dim as before": ("Reshape", [(3, 1, 1)], [np.array([0, 0, -1])], IN, {}),
+    "Int8Transpose Int8Reshape Int8Transpose": ("Reshape", [(4, 6, 5)], [np.array([0, 2, 12, 5])], IN, {}),
+    "Int8Reshape Int8Transpose": ("Unsqueeze", [(6, 5)], [np.array([1])], IN, {}),
+    "Int8Transpose Int8Reshape": ("Squeeze", [(3, 1, 5)], [np.array([2])], IN, {}),
+    "Int8ResizeNearest": ("Resize", [(3, 4, 5)], [np.zeros(0, np.float32), np.float32([1, 1, 2, 3])], IN,
+                          {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("wanted", IN_8_BITS)
+def test_int8_operators(wanted: str, dtype: Any) -> None:
+    """Within one step of onnxruntime, and the parameters have the names of the model."""
+    kind, shapes, weights, out, more = IN_8_BITS[wanted]
+    model = quantised(kind, shapes, weights, out, dtype, **more)
+    imported = from_onnx(model, int8=True)
+    between = [op.type for op in imported.net.op if op.type not in ("NCHW2NHWC", "NHWC2NCHW", "Int8Quantize")]
+    assert between == [*(name for name in wanted.split() if name.startswith("Int8")), "Int8Dequantize"]
+    assert {v.name for v in imported.parameters} <= {f"w{i}/q" for i in range(len(weights))} | {"main/bias"}
+    assert not imported.notes
+    report = prove(imported, {f"x{i}": 3 * drawn(2, *dims) for i, dims in enumerate(shapes)})
+    assert report.holds, report
+    assert any(d.blob == "y/q" for d in report.differences)
+
+
+def test_int8_only_where_it_fits() -> None:
+    """What Caffe2 has no Int8 operator for is computed in floats between Int8 tensors, and a note says why."""
+    for kind, out, more, reason in (
+        ("Erf", OUT, {}, "no Int8 operator"),
+        ("Relu", OUT, {}, "another scale"),
+        ("Sigmoid", OUT, {}, "always has 1/256"),
+        ("AveragePool", OUT, {"kernel_shape": [3, 3], "pads": [1] * 4}, "padding"),
+    ):  # fmt: skip
+        imported = from_onnx(quantised(kind, [(3, 5, 5)], [], out, np.uint8, **more), int8=True)
+        assert [op.type for op in imported.net.op if kind in op.type] == [kind]
+        assert f"1 {kind} in floats (main): " in imported.notes[0]
+        assert reason in imported.notes[0]
+        assert prove(imported).holds
+    model = quantised("Conv", *CONV, OUT, np.uint8)
+    for held in model.graph.initializer:
+        if held.name == "w0/s":  # a scale for each channel
+            held.CopyFrom(onnx.numpy_helper.from_array(np.linspace(0.005, 0.01, 6, dtype=np.float32), "w0/s"))
+        if held.name == "w0/z":
+            held.CopyFrom(onnx.numpy_helper.from_array(np.zeros(6, np.int8), "w0/z"))
+    next(n for n in model.graph.node if n.output[0] == "w0").attribute.add(name="axis", type=2, i=0)
+    imported = from_onnx(model, int8=True)
+    assert "one scale for all" in imported.notes[0]
+    assert prove(imported).holds
+    assert not from_onnx(model).int8
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_classifier_of_8_bits(form: str, signed: bool, tmp_path: Path) -> None:
+    """The digits' classifier, quantised by onnxruntime: in Int8 operators, with onnxruntime's classes."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    digits = Path(__file__).parents[1] / "examples" / "digits"
+    images = np.load(digits / "digits.npz")["data"].astype(np.float32)
+    workspace = Workspace()
+    workspace.run(load_net(digits / "init_net.pb"))
+    to_onnx(load_net(digits / "predict_net.pb"), workspace, {"data": ("N", 1, 8, 8)}).save(tmp_path / "m.onnx")
+    kinds = quantization.QuantType
+    reader = type("Reader", (), {"get_next": iter([*({"data": x[None]} for x in images), None]).__next__})()
+    quantization.quantize_static(
+        str(tmp_path / "m.onnx"), str(tmp_path / "q.onnx"), reader, quant_format=quantization.QuantFormat[form],
+        activation_type=kinds.QInt8 if signed else kinds.QUInt8, weight_type=kinds.QInt8,
+    )  # fmt: skip
+    imported = from_onnx(tmp_path / "q.onnx", int8=True)
+    count = Counter(op.type for op in imported.net.op)
+    assert (count["Int8Conv"], count["Int8MaxPool"], count["Int8FC"]) == (2, 1, 2)
+    assert all(op.type.startswith("Int8") or op.type in ("NCHW2NHWC", "Softmax") for op in imported.net.op)
+    imported.save(tmp_path)
+    for file in ("init_net.pb", "predict_net.pb"):
+        workspace.feed("data", images)
+        workspace.run(load_net(tmp_path / file))
+    mine = workspace.fetch("probability")
+    theirs = session(str(tmp_path / "q.onnx")).run(None, {"data": images})[0]
+    np.testing.assert_array_equal(mine.argmax(1), theirs.argmax(1))
+    np.testing.assert_allclose(mine, theirs, atol=0.02)
+    assert prove(imported, {"data": images}).holds
+    assert prove(from_onnx(tmp_path / "q.onnx"), {"data": images}, tolerance=0.1).holds
 
 
 def test_rules_are_of_operators_of_onnx() -> None:

@@ -25,8 +25,9 @@ from caffe2ops.port.torch.running import imported
 from caffe2ops.port.torch.text import fold, literal
 from caffe2ops.port.torch.writer import functions
 from caffe2ops.port.values import NotPortable
+from caffe2ops.qtensor import QTensor
 from tests.kit import shared as shared_material
-from tests.kit.call import definition
+from tests.kit.call import definition, prepared
 from tests.kit.sample import Sample, collect
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here (pip install caffe2ops[torch])")
@@ -52,6 +53,7 @@ DIFFERENT = {
         ),
         "takes boxes of equal scores in the order that std::sort leaves",
     ),
+    "SinusoidPositionEncoding-7-default": "sines of large angles, whose exponential rounds otherwise",
     "SpatialBN-17-training-empty-batch": "the statistics of nothing",
     **dict.fromkeys(("Gelu-2-extremes", "SortedSegmentRangeLogSumExp-10-extremes"), "of infinities"),
 }
@@ -72,16 +74,27 @@ CHECKED = 3  # gradients are compared for so many samples of an operator
 
 
 def samples() -> Iterator[Sample]:
-    """Samples that give numbers, without what another operator makes first."""
+    """Samples that give numbers; of what another operator makes first only quantised tensors."""
     for sample in collect():
-        plain = all(isinstance(v, np.ndarray) and v.dtype != object for v in sample.inputs)
-        if sample.op in rules() and plain and not (sample.error or sample.before or sample.random):
+        makers = [step[0] for step in sample.before]
+        plain = all(v.dtype != object for v in sample.inputs if isinstance(v, np.ndarray))
+        blobs = any(not isinstance(v, np.ndarray) for v in sample.inputs)
+        made = all(maker.startswith("Int8Given") for maker in makers) and blobs <= bool(makers)
+        if sample.op in rules() and plain and made and not (sample.error or sample.random):
             yield sample
+
+
+def values_of(sample: Sample) -> dict[str, Any]:
+    """The inputs of a sample by name."""
+    workspace = prepared(sample, Path())
+    return {name: workspace.fetch(name) for name in definition(sample).input}
 
 
 SAMPLES = list(samples())
 # Operators that become submodules where their parameters are constants.
-MODULES = ("Conv", "FC", "SpatialBN", "PRelu", "Gather", "SparseLengths", "LayerNorm", "GroupNorm", "InstanceNorm")
+MODULES = (
+    "Conv", "FC", "SpatialBN", "PRelu", "Gather", "SparseLengths", "LayerNorm", "GroupNorm", "InstanceNorm", "Int8",
+)  # fmt: skip
 
 
 def gradient_cases() -> Iterator[Any]:
@@ -100,7 +113,8 @@ def gradient_cases() -> Iterator[Any]:
 def reason(sample: Sample) -> str:
     """Why a sample's outputs are not compared, empty where they are."""
     why = DIFFERENT.get(sample.id) or DIFFERENT.get(sample.op, "")
-    nan = any(v.dtype.kind == "f" and np.isnan(v).any() for v in sample.inputs)
+    floats = [v for v in sample.inputs if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+    nan = any(np.isnan(v).any() for v in floats)
     return why if why != NAN or nan else ""
 
 
@@ -114,7 +128,8 @@ def ported(sample: Sample, feeds: dict[str, Any], constant: bool) -> tuple[Any, 
         pytest.skip("has no output")
     try:
         net = NetDef(name=sample.op, op=(op,))
-        return to_torch(net, parameters, given, outputs=list(dict.fromkeys(op.output))), given
+        outputs = op.output[:-1] if op.type == "RecurrentNetwork" else op.output  # the last are the steps' workspaces
+        return to_torch(net, parameters, given, outputs=list(dict.fromkeys(outputs))), given
     except OperatorError as error:
         if isinstance(error.__cause__, NotPortable):
             pytest.skip(str(error.__cause__))
@@ -141,14 +156,15 @@ def assert_proven(model: Any, *feeds: dict[str, Any], **options: Any) -> Any:
 
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if not reason(s)], ids=lambda s: s.id)
 def test_sample(sample: Sample) -> None:
-    feeds = dict(zip(sample.input_names, sample.inputs))
+    feeds = values_of(sample)
     model, given = ported(sample, feeds, constant=sample.op.startswith(MODULES) and sample.index % 2 == 0)
-    assert_proven(model, given, gradients=False)
+    proof = assert_proven(model, given, gradients=False)
+    assert not any(d.absolute for d in proof.differences if d.dtype.startswith("quantised"))
 
 
 @pytest.mark.parametrize(("sample", "constant"), list(gradient_cases()))
 def test_gradients_of_sample(sample: Sample, constant: bool) -> None:
-    feeds = nudged(dict(zip(sample.input_names, sample.inputs)))
+    feeds = nudged(values_of(sample))
     try:
         model, given = ported(sample, feeds, constant)
         workspace = Workspace()
@@ -263,6 +279,28 @@ def test_style_net(shared: Path, tmp_path: Path) -> None:
     assert len(proof.differences) > 20
 
 
+@pytest.mark.parametrize("name", ["mask_rcnn_2go_int8_nodet", "s_mask_rcnn_2go_fp32_first"])
+def test_detector(name: str, shared: Path, tmp_path: Path) -> None:
+    """From a picture to boxes and masks; equal scores are taken by index."""
+    net, workspace, feeds = load_model(name, shared)
+    model = to_torch(net, workspace, feeds)
+    path = model.save(tmp_path / "detector.py")[0]
+    assert_formatted(path)
+    proof = assert_proven(model, feeds, path=path)
+    assert any("order of their indices" in note for note in proof.notes) == ("int8" in name)
+    assert not any(d.blob.startswith("gradient") for d in proof.differences)
+
+
+@pytest.mark.parametrize("name", ["mask_rcnn_2go_int8_nodet", "s_mask_rcnn_2go_int8_resize", "s_faster_rcnn_r50c4"])
+def test_detector_stepwise(name: str, shared: Path) -> None:
+    """Each operator fed what caffe2ops has: those of 8 bits give the same bytes."""
+    net, workspace, feeds = load_model(name, shared)
+    proof = assert_proven(to_torch(net, workspace, feeds), feeds, stepwise=True)
+    bytes_ = [d for d in proof.differences if d.dtype.startswith("quantised")]
+    assert bool(bytes_) == ("int8" in name)
+    assert not any(d.absolute for d in bytes_)
+
+
 def test_recommender(shared: Path, tmp_path: Path) -> None:
     """A predictor file of a net with ragged features; numbers of dims that inference lacks are looked up in a run."""
     folder = shared / "models" / "reagent_dqn_predictor"
@@ -276,6 +314,30 @@ def test_recommender(shared: Path, tmp_path: Path) -> None:
     assert_proven(ported, feeds, path=path)
     with pytest.raises(OperatorError, match="WeightedSample: has no form in PyTorch here; nor have Append"):
         to_torch(model.net, model.prepare(), feeds, outputs=model.outputs)
+
+
+GLOW = "glow_caffe2Models"
+GLOW_NETS = shared_material.read_json(f"models/{GLOW}/results.json", {"results": {}})["results"]
+
+
+@pytest.mark.parametrize("name", sorted(n for n, result in GLOW_NETS.items() if result["ran"] and "_fill_" not in n))
+def test_small_net(name: str, shared: Path) -> None:
+    """Nets of an operator or two, some of 8 bits; fills of random numbers are left out."""
+    folder, init = shared / "models" / GLOW, GLOW_NETS[name]["init"]
+    workspace = Workspace()
+    if init is not None:
+        if not (folder / f"{init}.pbtxt").exists():
+            pytest.skip(f"{init} is not among the files")
+        workspace.run(load_net(folder / f"{init}.pbtxt"))
+    net = load_net(folder / f"{name}.pbtxt").replace(external_input=())
+    with np.load(folder / f"{name}.input.npz") as archive:
+        given = dict(archive)
+    feeds: dict[str, Any] = {blob: x for blob, x in given.items() if not blob.endswith(("__scale", "__zero_point"))}
+    for blob in list(feeds):
+        if f"{blob}__scale" in given:
+            feeds[blob] = QTensor(feeds[blob], float(given[f"{blob}__scale"]), int(given[f"{blob}__zero_point"]))
+    proof = assert_proven(to_torch(net, workspace, feeds), feeds)
+    assert not any(d.absolute for d in proof.differences if d.dtype.startswith("quantised"))
 
 
 def assert_formatted(path: Path) -> None:
@@ -381,13 +443,73 @@ def test_only_what_outputs_need_is_ported() -> None:
         to_torch(net)
 
 
+def test_quantised_tensors_go_in_and_out() -> None:
+    """As bytes; what they mean stands above the module."""
+    x = QTensor(np.arange(6, dtype=np.uint8).reshape(2, 3), 0.5, 2)
+    net = net_of(op_of("Int8LeakyRelu", "x", "y", Y_scale=0.25, Y_zero_point=7, alpha=0.1))
+    model = to_torch(net, None, {"x": x})
+    proof = assert_proven(model, {"x": x})
+    assert proof.notes == ["gradients are not compared: operators of 8 bits have none"]
+    source = model.source()
+    assert "Inputs: x uint8[2, 3] (bytes, 0.5 * (byte - 2))." in source
+    assert "Outputs: y (bytes, 0.25 * (byte - 7))." in source
+    model.steps["y"] = model.steps["y"]._replace(zero=8)
+    assert not prove_torch(model, {"x": x}).holds
+    with pytest.raises(OperatorError, match="Relu: works on a quantised tensor; Int8Dequantize makes floats of it"):
+        to_torch(net_of(op_of("Relu", "x", "y")), None, {"x": x})
+    with pytest.raises(OperatorError, match="is no quantised tensor"):
+        to_torch(net, None, {"x": x.data})
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.25])
+def test_branches_of_other_scales(scale: float) -> None:
+    """What both branches write has one scale, or none that is known."""
+    then, other = (
+        net_of(op_of("Int8Quantize", "x", "q", Y_scale=s, Y_zero_point=3), op_of("Relu", "x", "z"))
+        for s in (0.5, scale)
+    )
+    net = net_of(op_of("If", ("c", "x"), ("q", "z"), then_net=then, else_net=other), op_of("Int8Dequantize", "q", "y"))
+    given = {"c": np.array(False), "x": np.array([[0.2, 3.3]], np.float32)}
+    if scale == 0.5:
+        assert_proven(to_torch(net, None, given, outputs=["y"]), given)
+    else:
+        with pytest.raises(OperatorError, match="is no quantised tensor"):
+            to_torch(net, None, given, outputs=["y"])
+
+
+def test_packed_weights() -> None:
+    """Packed by the net, or before it."""
+    pack, fc = op_of("FbGemmPack", "w", "p"), op_of("FbFCPacked", ("x", "p", "b"), "y")
+    workspace = Workspace()
+    values = {
+        "x": np.ones((2, 3), np.float32),
+        "w": np.eye(4, 3, dtype=np.float32) / 3,
+        "b": np.arange(4.0, dtype="f4"),
+    }
+    for name, value in values.items():
+        workspace.feed(name, value)
+    workspace.run(pack)
+    for ops in ((pack, fc), (fc,)):
+        model = to_torch(net_of(*ops), workspace, {"x": ("N", 3)})
+        assert_proven(model, {"x": values["x"]})
+        assert_proven(model, {"x": values["x"]}, stepwise=True)
+
+
+def test_outputs_without_gradients_are_named() -> None:
+    net = net_of(op_of("Exp", "x", "y"), op_of("IsNaN", "x", "z"), op_of("Percentile", ("x", "points", "n"), "p"))
+    parameters = {"points": np.array([[0, 0], [1, 1]], np.float32), "n": np.array([2], np.int32)}
+    proof = assert_proven(to_torch(net, parameters, {"x": (3, 1)}))
+    assert "gradient by x" in str(proof)
+    assert proof.notes == ["gradients are not compared for the outputs p: caffe2ops has none on the way to them"]
+
+
 def test_equal_elements_of_a_pooling_window() -> None:
     """The outputs agree; the gradients do by Caffe2's rule, which a note says."""
     net = net_of(op_of("MaxPool", "x", "y", kernel=3, stride=2), op_of("MaxPool", "y", "z", kernel=2))
     model = to_torch(net, None, {"x": (1, 2, 9, 9)})
     x = np.random.default_rng(0).standard_normal((1, 2, 9, 9)).astype(np.float32)
-    assert_proven(model, {"x": x})
-    assert [note for note in model.notes if "equally great" in note]
+    proof = assert_proven(model, {"x": x})
+    assert [note for note in proof.notes if "equally great" in note]
 
 
 def test_a_wrong_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,6 +590,9 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     status, text = run(DIGITS, "--to", tmp_path / "d.py", "--feeds", DIGITS / "digits.npz", "--tolerance", 0, "--trace")
     assert status == 1
     assert "first difference: operator" in text
+    status, text = run(DIGITS, "--to", tmp_path / "d.py", "--shape", "data=N,1,8,8", "--stepwise")
+    assert status == 0
+    assert "0 Conv: conv1" in text
     status, text = run(DIGITS, "--to", tmp_path / "d.py", "--shape", "data=N,1,8,8", "--opset", 20)
     assert status != 0
     assert "are for ONNX models" in text

@@ -69,12 +69,12 @@ def to_torch(request: Request) -> bool:
         shapes = {**request.feeds, **request.shapes}
         model = port.to_torch(net, request.workspace, shapes, outputs=request.outputs or request.model.outputs)
         files = model.save(path)
+    show_written(files, model.notes)
     with console.status("running it in PyTorch"):
         tolerance = {} if request.tolerance is None else {"tolerance": request.tolerance}
         feeds = [request.feeds] if request.feeds else []
         options: dict[str, Any] = {"trace": request.trace, "stepwise": request.stepwise, **tolerance}
         proof = port.prove_torch(model, *feeds, path=path, **options)
-    show_written(files, model.notes)  # the proof adds notes
     return show_proof("module against caffe2ops", proof)
 
 
@@ -105,6 +105,7 @@ def port(
     exact_int8: bool = typer.Option(
         False, "--exact-int8", help="Port operators of 8 bits to ONNX as whole numbers, bit by bit as Caffe2."
     ),
+    int8: bool = typer.Option(False, "--int8", help="Import a quantised ONNX model as Int8 operators."),
     trace: bool = typer.Option(False, "--trace", help="Where outputs differ, find the first blob that does."),
     stepwise: bool = typer.Option(False, "--stepwise", help="Compare operator by operator (for nets of 8 bits)."),
     tolerance: float = typer.Option(None, help="The greatest relative difference of floats that is none."),
@@ -115,9 +116,13 @@ def port(
         from caffe2ops.cli.port_from_onnx import from_onnx
 
         given, values = nets.read_feeds(feeds, []), nets.read_feeds([], constant)
-        if not from_onnx(net, files, specs_of(shape), given, outputs=output, constants=values, tolerance=tolerance):
+        if not from_onnx(
+            net, files, specs_of(shape), given, outputs=output, constants=values, tolerance=tolerance, int8=int8
+        ):
             raise typer.Exit(1)
         return
+    if int8:
+        raise ValueError("--int8 is for quantised ONNX models, which become nets")
     target = TARGETS.get(files[0].suffix)
     if target is None:
         raise ValueError(f"--to {to}: the suffix is {files[0].suffix!r}, wants {' or '.join(TARGETS)}")

@@ -14,10 +14,12 @@ from caffe2ops.infer import TensorSpec, Unknown
 def from_onnx(
     source: Path, to: Sequence[Path], shapes: Mapping[str, TensorSpec], feeds: Mapping[str, Any], *,
     outputs: Sequence[str] = (), constants: Mapping[str, Any] | None = None, tolerance: float | None = None,
+    int8: bool = False,
 ) -> bool:  # fmt: skip
     """Writes an ONNX model's init net and predict net and proves them; whether the proof holds.
 
-    `to`: two files, or a folder. `shapes`: dims of inputs; `constants`: values of inputs that become parameters.
+    `to`: two files, or a folder. `shapes`: dims of inputs; `constants`: values of inputs that become parameters;
+    `int8`: a quantised model in Int8 operators.
     """
     from caffe2ops.port import from_onnx as port
 
@@ -25,7 +27,7 @@ def from_onnx(
         raise ValueError(f"--to names {len(to)} file{'s' * (len(to) > 1)}, wants init.pb,predict.pb or a folder")
     dims = {name: [None if isinstance(d, Unknown) else d for d in spec.shape] for name, spec in shapes.items()}
     with console.status(f"porting {source}"):
-        imported = port.from_onnx(source, dims, constants, outputs=outputs)
+        imported = port.from_onnx(source, dims, constants, outputs=outputs, int8=int8)
         files = imported.save(*to)
     show_written(files, imported.notes, f"{len(imported.net.op)} operators, {len(imported.parameters)} parameters")
     with console.status("running both"):

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from caffe2ops.port.onnx.export import to_onnx as to_onnx
     from caffe2ops.port.onnx.model import OnnxModel as OnnxModel
+    from caffe2ops.port.onnx.proof import prove as prove
     from caffe2ops.port.proof import Proof as Proof
-    from caffe2ops.port.proof import prove as prove
     from caffe2ops.port.torch.export import to_torch as to_torch
     from caffe2ops.port.torch.model import TorchModel as TorchModel
     from caffe2ops.port.torch.proof import prove_torch as prove_torch
 
 _MODULES = {
-    "to_onnx": "onnx.export", "OnnxModel": "onnx.model", "Proof": "proof", "prove": "proof",
+    "to_onnx": "onnx.export", "OnnxModel": "onnx.model", "Proof": "proof", "prove": "onnx.proof",
     "to_torch": "torch.export", "TorchModel": "torch.model", "prove_torch": "torch.proof",
 }  # fmt: skip
 

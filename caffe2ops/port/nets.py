@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError
@@ -11,8 +11,8 @@ from caffe2ops.workspace import Workspace
 
 
 def inner_nets(op: OperatorDef) -> Iterator[NetDef]:
-    """The nets in the arguments of an operator that run in its own workspace; steps of recurrent nets have another."""
-    if op.type.startswith("RecurrentNetwork"):
+    """The nets in the arguments of an operator that see the blobs around it; steps of recurrent nets and Do do not."""
+    if op.type == "Do" or op.type.startswith("RecurrentNetwork"):
         return iter(())
     return (value for value in op.args.values() if isinstance(value, NetDef))
 
@@ -29,7 +29,16 @@ def read_by(net: NetDef) -> list[str]:
 
 def read_by_operator(op: OperatorDef) -> list[str]:
     """The blobs that one operator reads."""
-    return [*op.input, *(name for net in inner_nets(op) for name in read_by(net))]
+    own = own_blobs(op)
+    return [*op.input, *(name for net in inner_nets(op) for name in read_by(net) if name not in own)]
+
+
+def own_blobs(op: OperatorDef) -> tuple[str, ...]:
+    """The blobs that an operator itself feeds to its net: of an ONNXWhile the round, the condition, what is carried."""
+    body, carried = op.args.get("body"), cast(int, op.args.get("num_loop_carried_deps", -1))
+    if op.type != "ONNXWhile" or not isinstance(body, NetDef):
+        return ()
+    return body.external_input[: len(op.input) if carried < 0 else 2 + carried]
 
 
 def given_out_by(net: NetDef) -> tuple[str, ...]:
@@ -44,6 +53,8 @@ def given_out_by(net: NetDef) -> tuple[str, ...]:
 
 def written_by(op: OperatorDef) -> list[str]:
     """The blobs that an operator writes."""
+    if op.type == "ONNXWhile" and not op.args.get("disable_scopes"):
+        return list(op.output)
     inner = [name for net in inner_nets(op) for each in net.op for name in written_by(each)]
     return list(dict.fromkeys([*op.output, *inner]))
 

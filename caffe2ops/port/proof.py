@@ -1,11 +1,9 @@
-"""The proof of a port: its model runs in onnxruntime and is compared with caffe2ops, output by output."""
+"""The proof of a port: what every framework's shares. Differences, the report, inputs that are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +11,6 @@ import numpy as np
 from caffe2ops.defs import NetDef
 from caffe2ops.ops.detection.by_score import equal_by_index
 from caffe2ops.port.nets import read_by_operator, written_by
-from caffe2ops.port.packages import need
 from caffe2ops.port.values import Value
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
@@ -28,10 +25,11 @@ EQUAL_SCORES = (
     "leaves them in another one, which makes other outputs of these inputs."
 )
 ROUNDED = (
-    "Each operator of 8 bits is within one step, and more comes together in a deep net: exact_int8 (--exact-int8) ports "
-    "them as whole numbers, without that."
+    "Each operator of 8 bits is within one step, and more comes together in a deep net: exact_int8 (--exact-int8) "
+    "ports them as whole numbers, without that."
 )
 SMALL = 1e-2  # elements below this part of the greatest one count as that where differences are taken relative
+TENSORS = (np.ndarray, QTensor)
 BATCHES = (1, 3)  # what named dims are set to where inputs are generated
 
 
@@ -121,93 +119,14 @@ class Proof:
         return f"proven ({runs})" if self.holds else f"NOT proven ({runs})"
 
 
-def prove(
-    model: OnnxModel,
-    *feeds: Mapping[str, Any],
-    tolerance: float = TOLERANCE,
-    trace: bool = False,
-    stepwise: bool = False,
-    path: str | None = None,
-) -> Proof:
-    """Runs the model in onnxruntime and the net in caffe2ops on the same inputs, and compares all outputs.
-
-    `feeds`: inputs by name, as often as wanted; without any, inputs are drawn, with named dims of several sizes.
-    `path`: the file that the model was saved to, which is then the one that runs. `trace` looks for the first blob
-    that differs. `stepwise` compares operator by operator, each ported alone and fed what caffe2ops has: for nets of 8
-    bits, where a difference of one step early on becomes a greater one. The model is checked first, with full
-    shape inference. Raises ValueError where inputs that hold whole numbers are not given, and what the checker raises
-    for a model that is wrong.
-    """
-    from caffe2ops.port.onnx.model import EXTERNAL
-
-    proof = Proof(tolerance)
-    if path is None and model.size >= EXTERNAL:
-        with TemporaryDirectory() as folder:
-            files = model.save(Path(folder) / "model.onnx")
-            return prove(model, *feeds, tolerance=tolerance, trace=trace, stepwise=stepwise, path=str(files[0]))
-    proto = path if path is not None else model.proto()
-    if model.custom:
-        proof.unproven = f"no runtime knows {', '.join(model.custom)} of the domain caffe2ops"
-        return proof
-    check(proto)
-    runner = session(proto)
-    for given in feeds_for(model, feeds):
-        shapes = {name: np.shape(_plain(v)) for name, v in given.items()}
-        if stepwise:
-            proof.runs.append(Run(shapes, list(differences_of_steps(model, given))))
-            continue
-        theirs = run(runner, model, given)
-        proven = Run(shapes, differences_of(model, given, theirs))
-        if not proven.within(tolerance) and any(op.type in BY_SCORE for op in model.net.op):
-            with equal_by_index():
-                by_index = Run(shapes, differences_of(model, given, theirs))
-            if by_index.differences != proven.differences:
-                proven, proof.notes = by_index, [EQUAL_SCORES]
-        if trace and not proven.within(tolerance):
-            proven.first = first_difference(model, given, tolerance)
-        proof.runs.append(proven)
-    eight_bits = any(op.type.startswith("Int8") for op in model.net.op)
-    if eight_bits and not (model.exact_int8 or stepwise or proof.holds):
-        proof.notes.append(ROUNDED)
-    return proof
-
-
-def differences_of(model: OnnxModel, feeds: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[Difference]:
-    """The difference of every output from what the model gives."""
-    mine = of_caffe2ops(model, feeds)
-    return [compare(blob, value, mine[blob], theirs[value.name]) for blob, value in model.outputs.items()]
-
-
-def check(proto: Any) -> None:
-    """ONNX's checker with full shape inference. Raises what it raises."""
-    onnx = need("onnx")
-    onnx.checker.check_model(proto, full_check=True)
-
-
-def session(proto: Any) -> Any:
-    """An onnxruntime session on the CPU, of a ModelProto or a file."""
-    runtime = need("onnxruntime")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    source = proto if isinstance(proto, str) else proto.SerializeToString()
-    return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-
-
-def run(session: Any, model: OnnxModel, feeds: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
-    """What the session gives, by the names of the model's outputs."""
-    names = [output.name for output in session.get_outputs()]
-    given = {i.name: np.asarray(_plain(feeds[i.name])) for i in session.get_inputs() if i.name in feeds}
-    return dict(zip(names, session.run(names, given)))
-
-
-def of_caffe2ops(model: OnnxModel, feeds: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs of the net, run by caffe2ops."""
-    workspace = Workspace()
-    for name, value in {**model.parameters, **feeds}.items():
-        workspace.feed(name, value)
-    workspace.run(model.net)
-    return {name: workspace.fetch(name) for name in model.outputs}
+def in_one_order(proof: Proof, net: NetDef, run: Run, again: Callable[[], list[Difference]]) -> None:
+    """Where a run does not agree, compares `again` with boxes of equal scores in the order of their indices."""
+    if run.within(proof.tolerance) or not any(op.type in BY_SCORE for op in net.op):
+        return
+    with equal_by_index():
+        found = again()
+    if found != run.differences:
+        run.differences, proof.notes = found, [EQUAL_SCORES]
 
 
 @dataclass(frozen=True)
@@ -224,46 +143,38 @@ class Alone:
 def alone(
     net: NetDef, parameters: Mapping[str, Any], feeds: Mapping[str, Any], is_read: Callable[[str], bool]
 ) -> Iterator[Alone]:
-    """Each operator alone; of what it writes, the blobs that are read."""
+    """Each operator alone that writes tensors; of these, those that are read."""
     workspace, written = Workspace(), set()
     for name, value in {**parameters, **feeds}.items():
         workspace.feed(name, value)
     for index, op in enumerate(net.op):
         names = [*read_by_operator(op), *(written_by(op) if op.type == "If" else ())]  # a branch may leave a blob alone
         read = {name: workspace.fetch(name) for name in names if workspace.has(name)}
-        fixed = {name: value for name, value in read.items() if name in parameters and name not in written}
+        fixed = {
+            name: value
+            for name, value in read.items()
+            if not isinstance(value, TENSORS) or (name in parameters and name not in written)
+        }
         fed = {name: value for name, value in read.items() if name not in fixed}
         outputs = [name for name in written_by(op) if is_read(name)]
         with equal_by_index():
             workspace.run(op)
         written.update(outputs)
-        one = NetDef(name=op.type, op=(op,), external_input=tuple(read))
-        yield Alone(f"{index} {op.type}", one, fixed, fed, {name: workspace.fetch(name) for name in outputs})
+        results = {name: value for name in outputs if isinstance(value := workspace.fetch(name), TENSORS)}
+        if results:
+            one = NetDef(name=op.type, op=(op,), external_input=tuple(read))
+            yield Alone(f"{index} {op.type}", one, fixed, fed, results)
 
 
-def differences_of_steps(model: OnnxModel, feeds: Mapping[str, Any]) -> Iterator[Difference]:
-    """The difference of every blob when its operator is ported alone."""
-    from caffe2ops.port.onnx.export import to_onnx
-
-    for step in alone(model.net, model.parameters, feeds, model.is_read):
-        one = to_onnx(
-            step.net, step.parameters, step.feeds, outputs=list(step.results), opset=model.opset,
-            exact_int8=model.exact_int8,
-        )  # fmt: skip
-        theirs = run(session(one.proto()), one, step.feeds)
-        for blob, value in one.outputs.items():
-            found = compare(blob, value, step.results[blob], theirs[value.name])
-            yield replace(found, blob=f"{step.title}: {blob}")
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The elements of a tensor that may be quantised."""
     return value.data if isinstance(value, QTensor) else value
 
 
-def compare(blob: str, value: Value, mine: Any, theirs: Any) -> Difference:
+def compare(blob: str, mine: Any, theirs: Any) -> Difference:
     """What caffe2ops has in a blob against what the model gives for it."""
     quantised = isinstance(mine, QTensor)
-    mine, theirs = np.asarray(_plain(mine)), np.asarray(theirs)
+    mine, theirs = np.asarray(plain(mine)), np.asarray(theirs)
     kind = f"quantised {mine.dtype}" if quantised else mine.dtype.name
     if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
         problem = f"is {mine.dtype}{list(mine.shape)} in caffe2ops, {theirs.dtype}{list(theirs.shape)} in the model"
@@ -290,7 +201,8 @@ def feeds_for(model: OnnxModel, given: Sequence[Mapping[str, Any]]) -> list[dict
         return generated(model)
     names = {d for value in model.inputs for d in value.shape if isinstance(d, str)}
     whole = any(value.dtype.kind in "iu" and value.dtype != np.uint8 for value in model.inputs)
-    if names and not whole:  # whole numbers may be lengths and indices of the other inputs
+    empty = any(not np.size(plain(value)) for value in (feeds[0].get(v.name, 0) for v in model.inputs))
+    if names and not whole and not empty:  # whole numbers may be lengths and indices of the other inputs
         feeds += [{**feeds[0], **{v.name: resized(v, feeds[0][v.name], n) for v in model.inputs}} for n in BATCHES]
     return feeds
 
@@ -326,27 +238,3 @@ def _drawn(value: Value, shape: Sequence[int], generator: np.random.Generator) -
     if value.dtype == bool:
         return generator.integers(0, 2, shape).astype(bool)
     raise ValueError(f"input {value.name!r} holds whole numbers, which only mean something together: feed them")
-
-
-def first_difference(model: OnnxModel, feeds: Mapping[str, Any], tolerance: float) -> str:
-    """The first operator of the net whose output differs, in a sentence; every blob is given out for that."""
-    blobs = [v for step in model.steps if len(step.position) == 1 for _, v in step.outputs]
-    inner = [v for v in blobs if v.array is None and v.dtype is not None and v not in model.graph.inputs]
-    theirs = run(session(model.proto(inner)), model, feeds)
-    workspace = Workspace()
-    for name, value in {**model.parameters, **feeds}.items():
-        workspace.feed(name, value)
-    for step in model.steps:
-        if len(step.position) > 1:
-            continue
-        index = step.position[0]
-        with equal_by_index():
-            workspace.run(model.net.op[index])
-        for blob, value in step.outputs:
-            if value.name not in theirs:
-                continue
-            found = compare(blob, value, workspace.fetch(blob), theirs[value.name])
-            if not found.within(tolerance):
-                how = found.problem or f"absolute {found.absolute:.3g}, relative {found.relative:.3g}"
-                return f"first difference: operator {index} ({step.type}), blob {blob!r}: {how}"
-    return "no operator's output differs more than that"

@@ -11,7 +11,7 @@ import numpy as np
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Arg, Step
 from caffe2ops.ops.conv.geometry import Image
-from caffe2ops.ops.shape.axes import differ
+from caffe2ops.ops.shape.axes import differ, known
 from caffe2ops.settled import Settled
 
 
@@ -132,7 +132,7 @@ class NormalizePlanarYUV(Settled):
 
     def infer(self, X: Any, mean: Any, deviation: Any) -> TensorSpec:
         for name, given in (("mean", mean), ("deviation", deviation)):
-            if not differ(given.shape[0], 0):
+            if known(given.shape[0]) and not given.shape[0]:
                 raise ValueError(f"{name}: has no rows, wants one")
         return TensorSpec(X.shape, X.dtype)
 

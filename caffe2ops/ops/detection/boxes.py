@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.ops.detection.by_score import without
+
 LARGEST_GROWTH = log(1000 / 16)  # of the logarithm of a width or height
 Overlaps = Callable[[Any, np.ndarray], np.ndarray]  # (box, others) -> intersection over union, boxes by their rows
 
@@ -112,15 +114,14 @@ def softly_suppressed(
     overlaps: Overlaps, scores: np.ndarray, rows: np.ndarray, weigh: Any, least: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(kept, scores): the best of the rows each time; the scores of the others multiplied by `weigh(overlap)`, dropped
-    below `least`. The first row takes the place of the best one, as in Caffe2: it shows where scores are equal.
+    below `least`.
     """
-    scores, rows = scores.copy(), rows.copy()
+    scores = scores.copy()
     kept: list[Any] = []
     while rows.size:
         at = int(np.argmax(scores[rows]))
-        best, rows[at] = rows[at], rows[0]
+        best, rows = rows[at], without(rows, at)
         kept.append(best)
-        rows = rows[1:]
         scores[rows] *= weigh(overlaps(best, rows))
         rows = rows[scores[rows] >= least]
     return np.array(kept, np.int64), scores

@@ -29,6 +29,16 @@ def equal_by_index() -> Iterator[None]:
         _by_index.reset(token)
 
 
+def without(rows: np.ndarray, at: int) -> np.ndarray:
+    """The rows but one. The first takes its place, as in Caffe2, which shows where scores are equal."""
+    if _by_index.get():
+        return np.delete(rows, at)
+    rest = rows[1:].copy()
+    if at:
+        rest[at - 1] = rows[0]
+    return rest
+
+
 def by_score(scores: np.ndarray, most: int = 0) -> np.ndarray:
     """Indices from the greatest score on; `most` at most (all if <= 0)."""
     keys = -scores

@@ -44,7 +44,7 @@ class Elementwise(Operator):
         operands = [self._operand(name, inputs[0].dtype) for name in self.operands]
         if isinstance(cpu, np.ufunc):
             if cpu in KEYWORD_OUT and operands and out.size >= FEW:
-                return partial(extreme, cpu, *inputs, *operands, out)
+                return partial(extreme, cpu, inputs[0], operands[0], out)
             return call(cpu, *inputs, *operands, out=out)
         flat = [array.reshape(-1) for array in (*inputs, out)]
         if out.size > BLOCK:

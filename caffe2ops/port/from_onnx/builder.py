@@ -14,7 +14,7 @@ from caffe2ops.errors import OperatorError
 from caffe2ops.infer import Unknown
 from caffe2ops.ops.elementwise.broadcast import Broadcasting
 from caffe2ops.port.from_onnx.steps import Names, Step
-from caffe2ops.port.from_onnx.values import NUMBER, WIDER, broadcast, known
+from caffe2ops.port.from_onnx.values import NUMBER, WIDER, Listed, broadcast, known
 from caffe2ops.port.values import NotPortable, Value
 
 
@@ -41,13 +41,9 @@ class Builder:
         return x if isinstance(x, Value) else self.constant(x)
 
     def constant(self, array: Any, name: str = "") -> Value:
-        """A constant; equal small ones are one."""
+        """A constant; equal small ones are one. Of a dtype that Caffe2 lacks it can be computed with, not read."""
         array = np.asarray(array)
-        if array.dtype != object:
-            known(array.dtype)
-        if array.dtype.kind == "V" or array.dtype.kind in "US":
-            raise NotPortable(f"Caffe2 has no tensors of dtype {array.dtype}")
-        key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 64 and array.dtype != object else None
+        key = (array.dtype.name, array.shape, array.tobytes()) if array.size <= 64 and array.dtype != object else None
         if name or key is None or key not in self.constants:
             made = Value(self.names.unique(name or f"{self.scope}/constant"), array.dtype, array.shape, array)
             if name or key is None:
@@ -69,6 +65,11 @@ class Builder:
     def op(self, type_name: str, *inputs: Any, out: int = 1, **args: Any) -> Any:
         """Adds an operator with `out` outputs. Raises NotPortable for what it doesn't accept."""
         values = [self.value(x) for x in inputs]
+        for value in values:
+            if isinstance(value, Listed):
+                raise NotPortable("is a sequence or reads one, Caffe2 has tensors only")
+            if value.array is not None and value.dtype != object:
+                known(value.dtype)
         args = {name: value for name, value in args.items() if value is not None}
         made = [Value(self.names.unique(f"{self.scope}/{type_name}{f'_{i}' * (i > 0)}")) for i in range(out)]
         names = {v: f"in{i}" for i, v in enumerate(values)}  # in-place pairs are none of our business

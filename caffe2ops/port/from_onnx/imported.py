@@ -31,6 +31,7 @@ class Imported:
     name: str
     constants: dict[str, Any] = field(default_factory=dict, repr=False)  # of inputs that became parameters, by name
     notes: list[str] = field(default_factory=list)  # where Caffe2 may do something else than ONNX
+    int8: dict[str, Value] = field(default_factory=dict)  # Int8 tensors, by the names of the model's tensors of bytes
 
     @property
     def inputs(self) -> list[Value]:

@@ -8,21 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.port.from_onnx import microsoft
 from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.imported import Imported
-from caffe2ops.port.from_onnx.inference import computed, elements, function_of, inferred, parts_of, types_of
+from caffe2ops.port.from_onnx.inference import computed, elements, fed, function_of, inferred, parts_of, types_of
+from caffe2ops.port.from_onnx.int8 import Int8
 from caffe2ops.port.from_onnx.node import Node, NodeError, array_of, needed
 from caffe2ops.port.from_onnx.rules import rules
-from caffe2ops.port.from_onnx.values import NeedsConstant, known
+from caffe2ops.port.from_onnx.values import NeedsConstant
 from caffe2ops.port.packages import need
 from caffe2ops.port.values import Dim, NotPortable, Value
 
 onnx = need("onnx")
 OLDEST = 6
 FOLDABLE = 1 << 20  # elements of a result that is computed at once, unless an input is as large
-# Nodes that are not computed at once though all their inputs are constants: random ones, and those with bodies.
+# Nodes that are not computed at once though all their inputs are constants: random ones, those with bodies, sequences.
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
-UNFOLDED = frozenset((*RANDOM, "Dropout", "If", "Loop", "Scan", "SequenceMap", "Constant"))
+SEQUENCES = ("SequenceConstruct", "SequenceEmpty", "SequenceMap", "SplitToSequence")
+UNFOLDED = frozenset((*RANDOM, *SEQUENCES, "Dropout", "If", "Loop", "Scan", "Constant"))
 
 
 def from_onnx(
@@ -31,18 +34,20 @@ def from_onnx(
     constants: Mapping[str, Any] | None = None,
     *,
     outputs: Sequence[str] = (),
+    int8: bool = False,
 ) -> Imported:
     """An ONNX model (a ModelProto or a file) as two Caffe2 nets: one makes the parameters, the other computes.
 
     `shapes`: dims of inputs, where the model leaves them open and a rule needs them. `constants`: values of inputs that
     never change; Caffe2 has many as arguments (the axes of a sum) that are inputs in ONNX. `outputs`: those wanted (all
-    by default). Raises NodeError for the first node that Caffe2's operators can't express, ValueError for a model
-    of a version before 6 and for names that it doesn't have.
+    by default). `int8`: what a quantised model computes in 8 bits becomes Caffe2's Int8 operators where these can say
+    it; without, it is computed in floats, by ONNX's definition of quantising. Raises NodeError for the first node that
+    Caffe2's operators can't express, ValueError for a model of a version before 6 and for names that it doesn't have.
     """
     folder = ""
     if isinstance(model, (str, Path)):
         folder, model = str(Path(model).parent), onnx.load(str(model))
-    return _Import(model, folder, dict(shapes or {}), dict(constants or {}), outputs).imported
+    return _Import(model, folder, dict(shapes or {}), dict(constants or {}), outputs, int8).imported
 
 
 class _Import:
@@ -51,8 +56,9 @@ class _Import:
     inputs: dict[str, Value]
 
     def __init__(
-        self, model: Any, folder: str, shapes: dict[str, Any], constants: dict[str, Any], outputs: Sequence[str]
-    ):
+        self, model: Any, folder: str, shapes: dict[str, Any], constants: dict[str, Any], outputs: Sequence[str],
+        int8: bool,
+    ):  # fmt: skip
         self.opset = next(
             (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), onnx.defs.onnx_opset_version()
         )
@@ -62,6 +68,7 @@ class _Import:
             )
         self.notes: list[str] = []
         self.outer: Mapping[str, Any] | None = None
+        self.int8 = Int8() if int8 else None
         self.functions = {(f.domain, f.name): f for f in model.functions}
         graph = model.graph
         wanted = list(outputs or (o.name for o in graph.output))
@@ -80,14 +87,16 @@ class _Import:
             if info.name in constants:
                 env[info.name] = g.constant(constants.pop(info.name), info.name)
             elif info.name not in env:
-                env[info.name] = inputs[info.name] = _input(g, info, shapes.pop(info.name, None))
+                env[info.name] = inputs[info.name] = fed(g, info, shapes.pop(info.name, None))
         if unknown := [*shapes, *constants]:
             raise ValueError(f"the model has no input {unknown[0]!r}; it has {', '.join(i.name for i in graph.input)}")
         self._refuse_unknown(nodes)
         self.walk(g, nodes, env)
         given = {name: self._given_out(g, name, env, inputs) for name in wanted}
         g.prune(given.values())
-        self.imported = Imported(model, g, inputs, given, graph.name or "net", held, self.notes)
+        tensors = self.int8.finish(g, env) if self.int8 else {}
+        notes = [*self.notes, *(self.int8.notes if self.int8 else ())]
+        self.imported = Imported(model, g, inputs, given, graph.name or "net", held, notes, tensors)
 
     def _refuse_unknown(self, nodes: Sequence[Any]) -> None:
         """Raises NodeError for the nodes that there is neither a rule nor a function for, all in one message."""
@@ -106,6 +115,8 @@ class _Import:
     def _may_have_function(self, node: Node) -> bool:
         if (node.domain, node.type) in self.functions:
             return True
+        if node.domain == microsoft.DOMAIN:
+            return node.type in microsoft.OPERATORS
         schema = node.schema
         return schema is not None and (schema.has_function or schema.has_context_dependent_function)
 
@@ -143,6 +154,8 @@ class _Import:
         """The Values of a node's outputs."""
         folded = self._folded(g, node, inputs)
         if folded is not None:
+            if self.int8:
+                self.int8.remember(node, inputs, folded)
             return folded
         found = None if node.domain else rules().get(node.type)
         reason = NotPortable(f"{node.type} has no form in Caffe2 here")
@@ -152,6 +165,8 @@ class _Import:
                 made = found(g, node, *inputs)
                 results = list(made) if isinstance(made, (list, tuple)) else [made]
                 self._refine(g, node, inputs, results)
+                if self.int8:
+                    self.int8.see(g, node, inputs, results)
                 if len(results) < len(node.outputs):
                     raise NotPortable(f"its output {node.outputs[len(results)]!r} has no form in Caffe2")
                 return results
@@ -166,7 +181,10 @@ class _Import:
         try:
             return self._call(g, node, function, inputs)
         except NodeError as error:
-            raise NotPortable(f"{reason}; as a function: {error}" if found else str(error)) from error
+            whose = (
+                reason if isinstance(reason, NeedsConstant) else error
+            )  # of which the inputs that would help are told
+            raise NotPortable(f"{reason}; as a function: {error}" if found else str(error)) from whose
 
     def _needs(self, g: Builder, error: BaseException) -> list[str]:
         """The inputs of the model whose values would help."""
@@ -223,7 +241,7 @@ class _Import:
             return None
         results = computed(node, inputs, self.opset)
         largest = max(FOLDABLE, *(v.array.size for v in given if v.array is not None))
-        if results is None or any(r.size > largest or r.dtype.kind not in "fiub" for r in results):
+        if results is None or any(r.size > largest or r.dtype.kind in "OUSMm" for r in results):
             return None
         found = iter(results)
         try:
@@ -275,16 +293,3 @@ class _Import:
         copy: Value = g.Copy(value)
         self.settle(g, name, copy, True)
         return copy
-
-
-def _input(g: Builder, info: Any, shape: Sequence[Dim] | None) -> Value:
-    if not info.type.HasField("tensor_type"):
-        raise ValueError(f"input {info.name!r}: is a {info.type.WhichOneof('value')}, Caffe2 has tensors only")
-    dtype, dims = parts_of(info.type)
-    try:
-        known(dtype)
-    except NotPortable as error:
-        raise ValueError(f"input {info.name!r}: {error}") from None
-    value = Value(g.names.unique(info.name), dtype, dims if shape is None else shape)
-    value.settled = True
-    return value

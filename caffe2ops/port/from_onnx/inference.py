@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.port.from_onnx import microsoft
+from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node, onnx
-from caffe2ops.port.values import Value
+from caffe2ops.port.from_onnx.values import known
+from caffe2ops.port.values import Dim, NotPortable, Value
 
 
 def types_of(model: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -75,12 +78,16 @@ def elements(node: Node, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
     given = [None if v is None else v.dims if v.array is None else _flat(v.array) for v in inputs]
     if node.type == "Shape" and inputs[0].has_rank:
         return tuple(inputs[0].shape[slice(node["start"], node["end"])])
-    if not given or given[0] is None:
+    if not given:
+        return None
+    if node.type == "Concat":
+        sizes = [v.shape[0] if v.has_rank and v.rank == 1 else None for v in inputs]
+        parts = [(None,) * n if dims is None and isinstance(n, int) else dims for dims, n in zip(given, sizes)]
+        return None if None in parts else tuple(d for dims in parts if dims is not None for d in dims)
+    if given[0] is None:
         return None
     if node.type in ("Identity", "Cast", "Squeeze", "Unsqueeze"):
         return given[0]
-    if node.type == "Concat" and None not in given:
-        return tuple(d for dims in given if dims is not None for d in dims)
     if node.type == "Gather" and inputs[1].array is not None and inputs[0].rank == 1:
         return tuple(given[0][i] for i in inputs[1].array.reshape(-1))
     if node.type == "Slice" and node.opset >= 10 and all(v is None or v.array is not None for v in inputs[1:]):
@@ -114,6 +121,8 @@ def function_of(node: Node, inputs: Sequence[Value | None], opset: int, own: Map
     """The FunctionProto of a node, of the model's own or of ONNX's; None where there is none."""
     if (node.domain, node.type) in own:
         return own[node.domain, node.type]
+    if node.domain == microsoft.DOMAIN:
+        return microsoft.function(node, opset)
     schema = node.schema
     if schema is None:
         return None
@@ -140,3 +149,17 @@ def _numbered(node: Node, inputs: Sequence[Value | None]) -> tuple[list[str], li
         [f"in{i}" if v is not None else "" for i, v in enumerate(inputs)],
         [f"out{i}" if name else "" for i, name in enumerate(node.outputs)],
     )
+
+
+def fed(g: Builder, info: Any, shape: Sequence[Dim] | None) -> Value:
+    """An input of the model. Raises ValueError where Caffe2 has no tensors of it."""
+    if not info.type.HasField("tensor_type"):
+        raise ValueError(f"input {info.name!r}: is a {info.type.WhichOneof('value')}, Caffe2 has tensors only")
+    dtype, dims = parts_of(info.type)
+    try:
+        known(dtype)
+    except NotPortable as error:
+        raise ValueError(f"input {info.name!r}: {error}") from None
+    value = Value(g.names.unique(info.name), dtype, dims if shape is None else shape)
+    value.settled = True
+    return value

@@ -21,6 +21,8 @@ FILLERS = {
 def parameter(value: Value) -> list[OperatorDef]:
     """The operators of an init net that make a constant."""
     array, name = value.constant("a parameter"), value.name
+    if value.quantised is not None:
+        return [_quantised(name, array, *value.quantised)]
     if array.dtype == np.float64:
         return _doubles(name, array)
     if array.dtype.name in FILLERS:
@@ -41,6 +43,14 @@ def _given(filler: str, name: str, array: np.ndarray[Any, Any]) -> OperatorDef:
     args = {"shape": tuple(array.shape), "values": tuple(values) if isinstance(values, list) else values}
     # as it is: to validate each of a million numbers takes seconds
     return OperatorDef.model_construct({"type", "output", "args"}, type=filler, output=(name,), args=args)
+
+
+def _quantised(name: str, array: np.ndarray[Any, Any], scale: float, zero: int) -> OperatorDef:
+    """Bytes, or a bias of 32 bits."""
+    filler = "Int8GivenTensorFill" if array.dtype == np.uint8 else "Int8GivenIntTensorFill"
+    values: Any = array.tobytes() if array.dtype == np.uint8 else array.astype(np.int64)
+    args = {"shape": tuple(array.shape), "values": values, "Y_scale": scale, "Y_zero_point": zero}
+    return create_operator(filler, (), name, **args)
 
 
 def _doubles(name: str, array: np.ndarray[Any, Any]) -> list[OperatorDef]:

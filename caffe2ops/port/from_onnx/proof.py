@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from caffe2ops.port.from_onnx.imported import Imported
-from caffe2ops.port.proof import TOLERANCE, Proof, Run, compare, feeds_for, session
+from caffe2ops.port.onnx.proof import session
+from caffe2ops.port.packages import need
+from caffe2ops.port.proof import TOLERANCE, Difference, Proof, Run, compare, feeds_for, in_one_order
+from caffe2ops.qtensor import QTensor
+from caffe2ops.workspace import Workspace
 
 
 def prove(
@@ -18,22 +23,68 @@ def prove(
 
     `feeds`: inputs by their names in the model, as often as wanted; without any, inputs are drawn, with named dims of
     several sizes. `path`: the file of the model, where parameters lie in files beside it. Raises ValueError where
-    inputs that hold whole numbers are not given.
+    inputs that hold whole numbers are not given. Int8 tensors are compared, too, each computed from what onnxruntime
+    has: a difference of one step early on would else become a greater one.
     """
     proof = Proof(tolerance)
-    runner = session(path if path is not None else imported.model)
+    if imported.int8:
+        runner = session(_giving_out(imported.model, imported.int8))
+    else:
+        runner = session(path if path is not None else imported.model)
     asked = {i.name for i in runner.get_inputs()}
-    workspace = imported.workspace()
+    wanted, workspace = [*imported.outputs, *imported.int8], imported.workspace()
     for given in feeds_for(imported, feeds):  # type: ignore[arg-type]
         named = {name: given.get(name, given.get(value.name)) for name, value in imported.given.items()}
-        theirs = runner.run(
-            list(imported.outputs), {**imported.constants, **{n: v for n, v in named.items() if n in asked}}
-        )
-        mine = imported.run(named, workspace)
-        found = zip(imported.outputs.items(), theirs)
-        differences = [compare(name, value, mine[name], _plain(other)) for (name, value), other in found]
-        proof.runs.append(Run({name: np.shape(np.asarray(value)) for name, value in named.items()}, differences))
+        fed = {**imported.constants, **{n: v for n, v in named.items() if n in asked}}
+        theirs = dict(zip(wanted, runner.run(wanted, fed)))
+        if imported.int8:
+            differences = _differences_of_steps(imported, named, theirs, workspace)
+        else:
+            differences = []
+        whole = partial(_differences, imported, None if imported.int8 else named, theirs, workspace)
+        proven = Run({name: np.shape(np.asarray(value)) for name, value in named.items()}, [*differences, *whole()])
+        in_one_order(proof, imported.net, proven, whole)
+        proof.runs.append(proven)
     return proof
+
+
+def _differences(
+    imported: Imported, feeds: Mapping[str, Any] | None, theirs: Mapping[str, Any], workspace: Workspace
+) -> list[Difference]:
+    """Those of the outputs, of a run with these inputs or of the last one."""
+    if feeds is not None:
+        imported.run(feeds, workspace)
+    outputs = imported.outputs.items()
+    return [compare(name, workspace.fetch(value.name), _plain(theirs[name])) for name, value in outputs]
+
+
+def _giving_out(model: Any, names: Iterable[str]) -> Any:
+    """The model with more outputs."""
+    onnx = need("onnx")
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    known = {output.name for output in model.graph.output}
+    wide.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in known)
+    return wide
+
+
+def _differences_of_steps(
+    imported: Imported, feeds: Mapping[str, Any], theirs: Mapping[str, Any], workspace: Workspace
+) -> list[Difference]:
+    """Those of the Int8 tensors, which become onnxruntime's as soon as they are compared."""
+    tensors = {tensor.name: (name, tensor) for name, tensor in imported.int8.items()}
+    found = []
+    for name, value in imported.given.items():
+        workspace.feed(value.name, feeds[name])
+    for op in imported.net.op:
+        workspace.run(op)
+        for blob in set(op.output) & set(tensors):
+            name, tensor = tensors[blob]
+            data = theirs[name] if theirs[name].dtype == np.uint8 else (theirs[name] ^ np.int8(-128)).view(np.uint8)
+            data = np.ascontiguousarray(data.transpose(0, 2, 3, 1)) if data.ndim == 4 else data
+            found.append(compare(name, workspace.fetch(blob), data))
+            workspace.feed(blob, QTensor(data, *tensor.quantisation()))
+    return found
 
 
 def _plain(value: Any) -> Any:

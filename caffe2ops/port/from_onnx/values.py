@@ -26,6 +26,16 @@ class NeedsConstant(NotPortable):
         super().__init__(f"needs {what} ({value.name!r}) as a constant, an argument of Caffe2's operator")
 
 
+class Listed(Value):
+    """A sequence of tensors, known one by one; no operator of Caffe2 reads it."""
+
+    __slots__ = ("tensors",)
+
+    def __init__(self, tensors: list[Value]):
+        super().__init__("a sequence")
+        self.tensors, self.settled = tensors, True
+
+
 def fixed(value: Value, what: str) -> np.ndarray[Any, Any]:
     """The array of a constant. Raises NeedsConstant for a value that is computed or fed."""
     if value.array is None:
@@ -44,6 +54,12 @@ def broadcast(*values: Value) -> Any:
         numbers = [d for d in wide if isinstance(d, int)]
         found.append(numbers[0] if numbers else 1 if not wide else wide.pop() if len(wide) == 1 else None)
     return found
+
+
+def shaped(value: Value, like: Value) -> Value:
+    """The value, known to have the shape of another one."""
+    value.shape = like.shape
+    return value
 
 
 def known(dtype: Any) -> np.dtype[Any]:

@@ -16,7 +16,7 @@ from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.model import CUSTOM_DOMAIN, OnnxModel, Step, walk
 from caffe2ops.port.onnx.nodes import FOLDABLE
-from caffe2ops.port.onnx.rules import rules
+from caffe2ops.port.onnx.rules import exact_rules, rules
 from caffe2ops.port.values import Graph, NotPortable, Value
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
@@ -24,7 +24,7 @@ from caffe2ops.workspace import Workspace
 # Operators without inputs that give the same tensor at every run.
 CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))
 # Operators that run nets: their rules walk these.
-BODIES = frozenset(("If", "While", "RecurrentNetwork"))
+BODIES = frozenset(("Do", "If", "ONNXWhile", "RecurrentNetwork", "While"))
 # Operators whose answer does not follow from their inputs alone.
 UNFOLDED = BODIES | {"Dropout", "PackedInt8BGRANHWCToNCHWCStylizerPreprocess"}
 
@@ -41,7 +41,11 @@ class Walker:
         self, net: NetDef, parameters: dict[str, Any], shapes: dict[str, Any], outputs: tuple[str, ...], opset: int,
         allow_custom: bool, declared: bool, exact_int8: bool,
     ):  # fmt: skip
-        self.allow_custom, self.parameters, self.rules = allow_custom, parameters, rules(exact_int8)
+        self.allow_custom, self.parameters, self.rules = (
+            allow_custom,
+            parameters,
+            exact_rules() if exact_int8 else rules(),
+        )
         self.notes: list[str] = []
         self.custom: list[str] = []
         self.steps: list[Step] = []
@@ -56,6 +60,7 @@ class Walker:
         state = [name for name in parameters if name in written]
         for name, value in parameters.items():
             env[name] = _parameter(name, value, name in state)
+        state = [name for name in state if env[name].dtype is not None]
         graph.inputs += [env[name] for name in state]
         self.outside = frozenset(env)  # the names of inputs and parameters
         self.fixed = set(env)
@@ -64,7 +69,7 @@ class Walker:
         self.walk(g, net, env)
         wanted = dict.fromkeys((*outputs, *state))
         if not declared:
-            for name in [name for name in wanted if name not in env]:
+            for name in [name for name in wanted if name not in env or env[name].dtype is None]:
                 self.notes.append(f"{name!r} is left out: it holds nothing that ONNX could give out")
                 del wanted[name]
         if not wanted:
@@ -115,6 +120,8 @@ class Walker:
             raise NotPortable(
                 "engine DNNLOWP works on 8 bits in its own way; operators of the default engine can be ported"
             )
+        if op_def.engine == "GREEDY":
+            raise NotPortable("engine GREEDY searches the range of each row; quantise the table in the init net")
         op = registry.create(op_def.replace(device_option=None, engine=""))
         for name in op_def.input:
             if name not in env:

@@ -14,16 +14,30 @@ from caffe2ops import registry
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import UNKNOWN, TensorSpec, as_spec
-from caffe2ops.port.nets import fed_to, given_out_by, read_by, read_by_operator, refuse_others, workspace_of, written_by
+from caffe2ops.port.nets import (
+    fed_to,
+    given_out_by,
+    inner_nets,
+    read_by,
+    read_by_operator,
+    refuse_others,
+    workspace_of,
+    written_by,
+)
 from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.rules import rules
+from caffe2ops.port.torch.running import plain
+from caffe2ops.port.torch.shapes import specs_of
 from caffe2ops.port.torch.text import identifier, snake
-from caffe2ops.port.torch.values import Tensor
+from caffe2ops.port.torch.values import Quantised, Steps, Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
 from caffe2ops.port.values import NotPortable, Value
+from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
 
 CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))
+
+OTHER_NUMBERS = ("DNNLOWP", "GREEDY")  # engines that compute something else than the default one
 
 
 def to_torch(
@@ -50,7 +64,7 @@ def to_torch(
     parameters = {name: workspace.fetch(name) for name in read_by(forward) if name not in names}
     refuse_others(forward, lambda op: op.type in rules() or _is_constant(op), "PyTorch", "keep this part in caffe2ops")
     inputs = [_input(name, shapes[name]) for name in names]
-    feeds = {name: shapes[name] for name in names if isinstance(shapes[name], np.ndarray)}
+    feeds = {name: shapes[name] for name in names if isinstance(shapes[name], (np.ndarray, QTensor))}
     return _Export(forward, parameters, inputs, wanted, notes, feeds if len(feeds) == len(names) else {}).model
 
 
@@ -97,11 +111,18 @@ def _computes_a_gradient(type_name: str) -> bool:
 
 
 def _is_constant(op: OperatorDef) -> bool:
-    return not op.input and (op.type in CONSTANTS or op.type.startswith("GivenTensor"))
+    return not op.input and (op.type in CONSTANTS or op.type.startswith(("GivenTensor", "Int8Given")))
 
 
 def _input(name: str, given: Any) -> Value:
     """An input that is like what was given."""
+    if isinstance(given, Value):
+        return given
+    if isinstance(given, QTensor):
+        value = Value(name, given.data.dtype, given.shape)
+        value.quantised = given.scale, given.zero_point
+        return value
+    given = plain(given)
     if isinstance(given, TensorSpec):
         dims: Any = given.shape
         dtype = given.dtype
@@ -132,7 +153,9 @@ class _Export:
         for value in inputs:
             local = self.w.locals.unique(identifier(value.name))
             arguments.append(local)
-            env[value.name] = Tensor(local, value.spec, blob=value.name)
+            steps = Steps(*value.quantised) if value.quantised else None
+            dims = [d if isinstance(d, int) else UNKNOWN for d in value.shape]
+            env[value.name] = Tensor(local, TensorSpec(dims, value.dtype), blob=value.name, steps=steps)
         for name, held in parameters.items():
             env[name] = self._parameter(name, held)
             alone = uses[name] == 1 and name not in written and name not in wanted
@@ -141,7 +164,8 @@ class _Export:
         self.w.walk = self._walk
         self._walk(net, env)
         results = [str(env[name]) for name in wanted]
-        self.model = TorchModel(net, parameters, inputs, arguments, wanted, results, self.w.source)
+        meanings = {name: env[name].quantised for name in wanted if env[name].steps}
+        self.model = TorchModel(net, parameters, inputs, arguments, wanted, results, self.w.source, meanings)
 
     def _walk(self, net: NetDef, env: dict[str, Tensor]) -> None:
         """Writes the operators of a net; `env` maps blobs to what they are now."""
@@ -183,11 +207,15 @@ class _Export:
         return steps
 
     def _parameter(self, name: str, held: Any) -> Tensor:
-        if not isinstance(held, np.ndarray) or held.dtype.kind == "O":
+        steps = Steps(held.scale, held.zero_point) if isinstance(held, QTensor) else None
+        array = plain(held)
+        if not isinstance(array, np.ndarray) or array.dtype.kind == "O":
             return Tensor(name, TensorSpec())
-        return Tensor(lambda: self.w.parameter(name, held), TensorSpec(held.shape, held.dtype), held, name)
+        return Tensor(lambda: self.w.parameter(name, array), TensorSpec(array.shape, array.dtype), array, name, steps)
 
     def _operator(self, op_def: OperatorDef, env: dict[str, Tensor], read_later: set[str]) -> None:
+        if other := next((name for name in OTHER_NUMBERS if name in op_def.engine), ""):
+            raise NotPortable(f"engine {other} has numbers of its own; operators of the default engine can be ported")
         op = registry.create(op_def.replace(device_option=None, engine=""))
         for name in op_def.input:
             if name not in env:
@@ -196,8 +224,10 @@ class _Export:
             self._constant(op_def, env)
             return
         inputs = [env[name] for name in op_def.input]
-        nested = any(isinstance(value, NetDef) for value in op_def.args.values())
-        specs = () if nested else op.infer_specs([x.spec for x in inputs])
+        nested = any(True for _ in inner_nets(op_def))
+        if not nested and any(x.steps for x in inputs) and not op_def.type.startswith("Int8"):
+            raise NotPortable("works on a quantised tensor; Int8Dequantize makes floats of it")
+        specs = () if nested else specs_of(op, [x.spec for x in inputs])
         w = self.w
         w.op, w.wanted_outputs = op, frozenset(i for i, n in enumerate(op_def.output) if n in read_later)
         if nested:
@@ -206,11 +236,14 @@ class _Export:
         names = [self._local(name, op_def) if i in w.wanted_outputs else "_" for i, name in enumerate(op_def.output)]
         w.scope = next((n for n in names if n != "_"), identifier(op_def.type))
         made = rules()[op.type](w, op, *inputs)
+        steps: dict[str, Steps] = {}
         if isinstance(made, Several):
             w.line(f"{', '.join(names)} = {made.text}")
         else:
-            results = list(made) if isinstance(made, (tuple, list)) else [made]
+            results = list(made) if type(made) in (tuple, list) else [made]  # a Quantised is one
             for name, text in zip_longest(names, results[: len(names)]):
+                if isinstance(text, Quantised):
+                    text, steps[name] = text
                 if name != "_":
                     if text is None:
                         raise NotPortable(f"has no form in PyTorch here for its output {name}")
@@ -218,17 +251,19 @@ class _Export:
         for name, local, spec in zip(op_def.output, names, specs):
             env.pop(name, None)
             if local != "_":
-                env[name] = Tensor(local, spec, blob=name)
+                env[name] = Tensor(local, spec, blob=name, steps=steps.get(local))
 
     def _constant(self, op_def: OperatorDef, env: dict[str, Tensor]) -> None:
         workspace = Workspace()
         workspace.run(op_def.replace(device_option=None, engine=""))
         name = op_def.output[0]
-        array = workspace.fetch(name)
+        held = workspace.fetch(name)
+        steps = Steps(held.scale, held.zero_point) if isinstance(held, QTensor) else None
+        array = plain(held)
         if not isinstance(array, np.ndarray) or array.dtype.kind == "O":
             raise NotPortable("fills with strings")
         dtype_name(array.dtype)
-        env[name] = Tensor(lambda: self.w.constant(name, array), as_spec(array), array, name)
+        env[name] = Tensor(lambda: self.w.constant(name, array), as_spec(array), array, name, steps)
 
     def _local(self, blob: str, op_def: OperatorDef) -> str:
         """A local for a blob; one that is written again is named after the operator, too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -20,13 +20,16 @@ from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.running import fed, tensor
 from caffe2ops.workspace import Workspace
 
+Note = Callable[[str], None]  # tells the reader of the proof what it leaves out
 SEED = "_proof_seed"  # behind the name of an output: its gradient
 SKIPPED = 2  # operators at the beginning that may lack a gradient: they make floats of what comes in
 ROUNDING = 1e-6  # relative differences above this are looked at
 NOTHING = {True: 1e-12, False: 1e-6}  # of the greatest gradient: what rounding leaves of one that is 0
 
 
-def of_gradients(model: TorchModel, module: Any, feeds: Mapping[str, Any], tolerance: float) -> list[Difference]:
+def of_gradients(
+    model: TorchModel, module: Any, feeds: Mapping[str, Any], tolerance: float, note: Note
+) -> list[Difference]:
     """How far the gradients are apart: in float64, so that no rounding decides what is greater, else in float32.
 
     Where elements of a pooling window are equally great, Caffe2 gives each of them the gradient, PyTorch the first one;
@@ -35,28 +38,28 @@ def of_gradients(model: TorchModel, module: Any, feeds: Mapping[str, Any], toler
     """
     try:
         wide = True
-        found = list(differences_of_gradients(model, module.double(), feeds, wide))
+        found = list(differences_of_gradients(model, module.double(), feeds, wide, note))
     except OperatorError:  # an operator that makes float32 stands in the net
         wide = False
         try:
-            found = list(differences_of_gradients(model, module.float(), feeds, wide))
+            found = list(differences_of_gradients(model, module.float(), feeds, wide, note))
         except OperatorError as error:
             raise GradientError(f"{error.op.type}: {error.reason}") from error
     if all(d.within(tolerance) for d in found):
         return found
     if "F.max_pool" in model.source():
         with to_all_greatest(module):
-            again = list(differences_of_gradients(model, module, feeds, wide))
-        note = (
+            again = list(differences_of_gradients(model, module, feeds, wide, note))
+        why = (
             "where elements of a max pooling window are equally great, Caffe2 gives each of them the gradient and "
             "PyTorch the first; gradients agree by Caffe2's rule"
         )
     else:
-        again = list(differences_of_gradients(model, module, aside(feeds), wide))
-        note = "inputs lie on a kink, where derivatives are a choice; gradients agree at inputs a little aside"
+        again = list(differences_of_gradients(model, module, aside(feeds), wide, note))
+        why = "inputs lie on a kink, where derivatives are a choice; gradients agree at inputs a little aside"
     if not again or not all(d.within(tolerance) for d in again):
         return found
-    model.note(note)
+    note(why)
     return again
 
 
@@ -71,7 +74,7 @@ def aside(feeds: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences_of_gradients(
-    model: TorchModel, module: Any, feeds: Mapping[str, Any], wide: bool
+    model: TorchModel, module: Any, feeds: Mapping[str, Any], wide: bool, note: Note
 ) -> Iterator[Difference]:
     """How far the gradients are from those that caffe2ops computes. Raises GradientError where it has none."""
     torch = need("torch")
@@ -86,10 +89,12 @@ def differences_of_gradients(
     ops, gradients = backward(net.op[skip:], ends)
     behind = {name for op in net.op[:skip] for name in op.input}
     if skip:
-        model.note(f"gradients are compared from operator {skip} on; those before have none in caffe2ops")
+        note(f"gradients are compared from operator {skip} on; those before have none in caffe2ops")
     used = {name for op in ops for name in op.input}
     used |= {name for blob, gradient in gradients.items() if blob not in ends for name in parts(gradient)}
-    values = {name: value for name, value in values.items() if name + SEED in used}
+    if left := [name for name in values if name + SEED not in used]:
+        note(f"gradients are not compared for the outputs {', '.join(left)}: caffe2ops has none on the way to them")
+    values = {name: value for name, value in values.items() if name not in left}
     generator = np.random.default_rng(0)
     seeds = {name: generator.standard_normal(v.shape).astype(v.dtype) for name, v in values.items()}
     for name, seed in seeds.items():
@@ -116,7 +121,7 @@ def differences_of_gradients(
         if blob in states and blob not in inputs:
             want = states[blob][1].change(want)
         got = gradient.numpy()
-        apart = compare(f"gradient by {blob}", None, want.astype(got.dtype), got)  # type: ignore[arg-type]
+        apart = compare(f"gradient by {blob}", want.astype(got.dtype), got)
         yield replace(apart, relative=0.0) if apart.absolute <= floor and apart.relative > ROUNDING else apart
 
 

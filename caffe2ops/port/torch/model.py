@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 import caffe2ops
 from caffe2ops.defs import NetDef
 from caffe2ops.port.packages import need
-from caffe2ops.port.torch.text import WIDTH, class_name, fold
+from caffe2ops.port.torch.text import WIDTH, class_name, fold, literal
+from caffe2ops.port.torch.values import Steps
 from caffe2ops.port.torch.writer import Source
 from caffe2ops.port.values import Value
 
@@ -24,7 +25,8 @@ class TorchModel:
     """A ported net. `save` writes it.
 
     `net` is the part of the net that was ported, `parameters` are the blobs that it finds in the workspace; `outputs`
-    the blobs that forward gives, in order. `written` holds statements, functions, weights and notes.
+    the blobs that forward gives, in order. `written` holds statements, functions, weights and notes; `steps` what the
+    bytes of outputs mean that are quantised.
     """
 
     net: NetDef
@@ -34,16 +36,12 @@ class TorchModel:
     outputs: tuple[str, ...]
     results: list[str]
     written: Source
+    steps: dict[str, Steps] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
         """What the source cannot do as Caffe2 did, and what was left out."""
         return self.written.notes
-
-    def note(self, text: str) -> None:
-        """Adds a note, once."""
-        if text not in self.notes:
-            self.notes.append(text)
 
     @property
     def class_name(self) -> str:
@@ -72,9 +70,10 @@ class TorchModel:
         name = self.net.name or "net"
         yield f'"""{_plain(name)}: a Caffe2 net as a PyTorch module, ported by caffe2ops {caffe2ops.__version__}.'
         yield ""
-        inputs = "; ".join(f"{_plain(v.name)} {v.dtype}[{_dims(v)}]" for v in self.inputs)
+        inputs = "; ".join(f"{_plain(v.name)} {v.dtype}[{_dims(v)}]{_meaning(v.quantised)}" for v in self.inputs)
         yield from wrap(f"Inputs: {inputs or 'none'}.", WIDTH)
-        yield from wrap(f"Outputs: {'; '.join(map(_plain, self.outputs))}.", WIDTH)
+        outputs = "; ".join(f"{_plain(name)}{_meaning(self.steps.get(name))}" for name in self.outputs)
+        yield from wrap(f"Outputs: {outputs}.", WIDTH)
         for note in self.notes:
             yield from wrap(f"Note: {_plain(note)}.", WIDTH)
         yield '"""'
@@ -140,6 +139,11 @@ class TorchModel:
 
 def _dims(value: Value) -> str:
     return ", ".join("?" if d is None else str(d) for d in value.shape)
+
+
+def _meaning(steps: tuple[float, int] | None) -> str:
+    """What the bytes of a quantised tensor stand for."""
+    return "" if steps is None else f" (bytes, {literal(steps[0])} * (byte - {steps[1]}))"
 
 
 def _plain(text: str) -> str:

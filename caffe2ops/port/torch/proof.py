@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,55 +12,102 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.errors import GradientError
+from caffe2ops.ops.detection.by_score import equal_by_index
+from caffe2ops.port.nets import read_by_operator
 from caffe2ops.port.packages import need
-from caffe2ops.port.proof import TOLERANCE, Difference, Proof, Run, compare, feeds_for
+from caffe2ops.port.proof import TOLERANCE, Difference, Proof, Run, alone, compare, feeds_for, in_one_order
 from caffe2ops.port.torch.export import to_torch
 from caffe2ops.port.torch.gradients import of_gradients, versions
 from caffe2ops.port.torch.model import TorchModel
-from caffe2ops.port.torch.running import fed, imported, tensor
+from caffe2ops.port.torch.running import fed, imported, plain, tensor
+from caffe2ops.qtensor import QTensor
+
+EIGHT_BITS = "gradients are not compared: operators of 8 bits have none"
 
 
 def prove_torch(
     model: TorchModel, *feeds: Mapping[str, Any], tolerance: float = TOLERANCE, gradients: bool = True,
-    path: str | Path | None = None, trace: bool = False,
+    path: str | Path | None = None, trace: bool = False, stepwise: bool = False,
 ) -> Proof:  # fmt: skip
     """Runs the module in PyTorch and the net in caffe2ops on the same inputs, and compares all outputs.
 
     `feeds`: inputs by name, as often as wanted; without any, inputs are drawn, with named dims of several sizes.
     `path`: the file that the model was saved to, which is then imported. With `gradients`, those of a sum of the
     outputs with random weights are compared too, by all inputs and parameters, in float64; where caffe2ops has none, a
-    note of the model says why. `trace` looks for the first blob that differs. Raises ValueError where inputs that hold
-    whole numbers are not given, and whatever the source raises.
+    note says why. `trace` looks for the first blob that differs. `stepwise` compares operator by operator,
+    each ported alone and fed what caffe2ops has, and no gradients. Raises ValueError where inputs that hold whole
+    numbers are not given, and whatever the source raises.
     """
     proof = Proof(tolerance)
-    with TemporaryDirectory() as folder:
-        if path is None:
-            path = model.save(Path(folder) / "model.py")[0]
-        source = imported(Path(path))
-        module = source.load()
+    module = None if stepwise else loaded(model, path)
     for given in feeds_for(model, feeds):  # type: ignore[arg-type]
-        run = Run({name: np.shape(v) for name, v in given.items()}, list(differences(model, module, given)))
-        if trace and not all(d.within(tolerance) for d in run.differences):
-            run.first = first_difference(model, given, tolerance)
+        run = Run({name: tuple(tensor(v).shape) for name, v in given.items()}, [])
         proof.runs.append(run)
-    if gradients:
-        try:
-            for run, given in zip(proof.runs, feeds_for(model, feeds)):  # type: ignore[arg-type]
-                run.differences += of_gradients(model, module, given, tolerance)
-        except GradientError as error:
-            model.note(f"gradients are not compared: {error}")
+        if stepwise:
+            run.differences = list(differences_of_steps(model, given))
+            continue
+        compared = partial(differences, model, module, given)
+        run.differences = compared()
+        in_one_order(proof, model.net, run, compared)
+        if trace and not run.within(tolerance):
+            run.first = first_difference(model, given, tolerance)
+    if stepwise or not gradients:
+        return proof
+
+    def note(text: str) -> None:
+        if text not in proof.notes:
+            proof.notes.append(text)
+
+    if any(op.type.startswith("Int8") for op in model.net.op):
+        note(EIGHT_BITS)
+        return proof
+    try:
+        for run, given in zip(proof.runs, feeds_for(model, feeds)):  # type: ignore[arg-type]
+            run.differences += of_gradients(model, module, given, tolerance, note)
+    except GradientError as error:
+        note(f"gradients are not compared: {error}")
     return proof
 
 
-def differences(model: TorchModel, module: Any, feeds: Mapping[str, Any]) -> Iterator[Difference]:
+def loaded(model: TorchModel, path: str | Path | None = None) -> Any:
+    """The module with its weights, from the file that it was saved to or from one that is made for it."""
+    if path is not None:
+        return imported(Path(path)).load()
+    with TemporaryDirectory() as folder:
+        return imported(model.save(Path(folder) / "model.py")[0]).load()
+
+
+def differences(model: TorchModel, module: Any, feeds: Mapping[str, Any]) -> list[Difference]:
     """How far the outputs are from those of caffe2ops."""
-    torch = need("torch")
     workspace = fed(model, feeds)
     workspace.run(model.net)
+    return compared(model, module, feeds, {name: workspace.fetch(name) for name in model.outputs})
+
+
+def compared(model: TorchModel, module: Any, feeds: Mapping[str, Any], results: Mapping[str, Any]) -> list[Difference]:
+    """How far what the module gives is from results."""
+    torch = need("torch")
     with torch.no_grad():
         made = module(*(tensor(feeds[value.name]) for value in model.inputs))
+    found = []
     for blob, theirs in zip(model.outputs, made if isinstance(made, tuple) else (made,)):
-        yield compare(blob, None, workspace.fetch(blob), theirs.detach().numpy())  # type: ignore[arg-type]
+        mine, steps = results[blob], model.steps.get(blob)
+        if isinstance(mine, QTensor) and (mine.scale, mine.zero_point) != steps:
+            problem = f"is {mine.scale:.9g} * (byte - {mine.zero_point}) in caffe2ops, {steps} in the model"
+            found.append(Difference(blob, "quantised", mine.shape, np.inf, np.inf, problem))
+        else:
+            mine = mine if isinstance(mine, QTensor) else plain(mine)
+            found.append(compare(blob, mine, theirs.detach().numpy()))
+    return found
+
+
+def differences_of_steps(model: TorchModel, feeds: Mapping[str, Any]) -> Iterator[Difference]:
+    """The difference of every blob when its operator is ported alone."""
+    read = {*model.outputs, *(name for op in model.net.op for name in read_by_operator(op))}
+    for step in alone(model.net, model.parameters, feeds, read.__contains__):
+        one = to_torch(step.net, step.parameters, step.feeds, outputs=list(step.results))
+        for found in compared(one, loaded(one), step.feeds, step.results):
+            yield replace(found, blob=f"{step.title}: {found.blob}")
 
 
 def first_difference(model: TorchModel, feeds: Mapping[str, Any], tolerance: float) -> str:
@@ -66,7 +115,9 @@ def first_difference(model: TorchModel, feeds: Mapping[str, Any], tolerance: flo
     net, _ = versions(model.net)
     blobs = {name: index for index, op in enumerate(net.op) for name in op.output}
     whole = to_torch(net, model.parameters, {value.name: value for value in model.inputs}, outputs=list(blobs))
-    for found in prove_torch(whole, feeds, tolerance=tolerance, gradients=False).differences:
+    with equal_by_index():
+        proof = prove_torch(whole, feeds, tolerance=tolerance, gradients=False)
+    for found in proof.differences:
         if not found.within(tolerance):
             op = net.op[blobs[found.blob]]
             return (

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.ops.quantized.half_weights import PackedWeights
 from caffe2ops.port.packages import need
 from caffe2ops.port.torch.model import TorchModel
+from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace
 
 _count = itertools.count()
@@ -34,8 +36,15 @@ def imported(path: Path) -> ModuleType:
     return made
 
 
+def plain(value: Any) -> Any:
+    """The array of what a blob holds: bytes of a quantised tensor, packed weights as a matrix."""
+    if isinstance(value, QTensor):
+        return value.data
+    return value.matrix if isinstance(value, PackedWeights) else value
+
+
 def tensor(value: Any) -> Any:
-    return need("torch").from_numpy(np.array(value))
+    return need("torch").from_numpy(np.array(plain(value)))
 
 
 def fed(model: TorchModel, feeds: Mapping[str, Any], wide: bool = False) -> Workspace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,17 +11,32 @@ from caffe2ops.infer import TensorSpec, Unknown
 from caffe2ops.port.values import NotPortable
 
 
+class Steps(NamedTuple):
+    """What the bytes of a quantised tensor mean: real value = scale * (byte - zero point)."""
+
+    scale: float
+    zero: int
+
+
+class Quantised(NamedTuple):
+    """An expression whose bytes are a quantised tensor."""
+
+    text: str
+    steps: Steps
+
+
 class Tensor:
     """A tensor of the net; as text, the expression that stands for it.
 
     `array` is set where its elements are known: for a parameter and a constant. A parameter gets its place in the
-    module when it is first written somewhere.
+    module when it is first written somewhere. `steps` is set where the bytes are a quantised tensor.
     """
 
     def __init__(
-        self, text: str | Callable[[], str], spec: TensorSpec, array: np.ndarray[Any, Any] | None = None, blob: str = ""
-    ):
-        self._text, self.spec, self.array, self.blob = text, spec, array, blob
+        self, text: str | Callable[[], str], spec: TensorSpec, array: np.ndarray[Any, Any] | None = None,
+        blob: str = "", steps: Steps | None = None,
+    ):  # fmt: skip
+        self._text, self.spec, self.array, self.blob, self.steps = text, spec, array, blob, steps
         self.owned = False  # whether one operator alone reads this parameter
 
     def __str__(self) -> str:
@@ -37,6 +52,13 @@ class Tensor:
         if self.spec.dtype == object:
             raise NotPortable("works on strings; name outputs before this part of the net (--output)")
         return self.spec.dtype
+
+    @property
+    def quantised(self) -> Steps:
+        """What its bytes mean. Raises NotPortable where it is no quantised tensor."""
+        if self.steps is None:
+            raise NotPortable(f"{self} is no quantised tensor, or its scale is not known when the net is ported")
+        return self.steps
 
     @property
     def is_float(self) -> bool:

@@ -12,6 +12,7 @@ from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.steps import Body, Step
+from caffe2ops.port.from_onnx.values import Listed
 from caffe2ops.port.values import NotPortable, Value
 
 
@@ -36,6 +37,8 @@ def choice(g: Builder, node: Node, condition: Value) -> list[Value]:
             body.builder.steps.append(Step("Copy", [value], [result], {}, g.node))
         body.outputs = results
     for result, one, other in zip(results, *found):
+        if isinstance(one, Listed) or isinstance(other, Listed):
+            raise NotPortable("chooses between sequences, Caffe2 has tensors only")
         if one.dtype != other.dtype:
             raise NotPortable(f"its branches give {one.dtype} and {other.dtype}")
         same_rank = one.has_rank and other.has_rank and one.rank == other.rank

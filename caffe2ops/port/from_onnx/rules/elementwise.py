@@ -207,12 +207,6 @@ def is_infinite(g: Builder, node: Node, x: Value) -> Value:
     return g.Or(*tests) if len(tests) == 2 else tests[0]
 
 
-@rule("BitwiseNot")
-def bits_turned(g: Builder, node: Node, x: Value) -> Value:
-    (a,) = g.accepted(INTEGER, x)
-    return g.cast(g.Sub(g.like(a, -1), a), x.dtype)
-
-
 @rule("Cast")
 def cast(g: Builder, node: Node, x: Value) -> Value:
     return _cast(g, x, onnx.helper.tensor_dtype_to_np_dtype(node["to"]))

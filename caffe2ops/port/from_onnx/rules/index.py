@@ -11,7 +11,7 @@ from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.control import loop
 from caffe2ops.port.from_onnx.values import INTEGER, NUMBER, fixed
-from caffe2ops.port.values import NotPortable, Value
+from caffe2ops.port.values import Value
 
 
 def size_of(g: Builder, x: Value, axis: int) -> Value:
@@ -107,6 +107,24 @@ def scatter_elements(g: Builder, node: Node, x: Value, indices: Value, updates: 
     return g.reshape(flat, sizes)
 
 
+@rule("TensorScatter")
+def cached(g: Builder, node: Node, x: Value, updates: Value, starts: Value | None = None) -> Value:
+    """Rows put into a cache from a place on that each element of the batch has, in a circle where the mode says so."""
+    axis = node["axis"] % x.rank
+    shape, count = [1] * x.rank, updates.static(axis)
+    shape[axis] = count
+    rows = g.constant(np.arange(count, dtype=np.int64).reshape(shape))
+    if starts is not None:
+        rows = g.Add(rows, g.reshape(g.cast(starts, np.int64), [-1, *[1] * (x.rank - 1)]))
+    if node["mode"] == "circular":
+        size, around = g.cast(g.reshape(g.dims(x, axis), [1]), np.int64), rows
+        rows = g.aten("remainder", around, size)
+        rows.shape = around.shape
+    found = g.aten("scatter", x, g.expand(rows, g.dims(updates)), updates, dim=axis)
+    found.shape = x.shape
+    return found
+
+
 @rule("ScatterND")
 def scatter_nd(g: Builder, node: Node, x: Value, indices: Value, updates: Value) -> Value:
     how, count = node["reduction"] or "none", indices.static(-1)
@@ -144,12 +162,10 @@ def _one_by_one(g: Builder, how: str, data: Value, rows: Value, updates: Value) 
 
 @rule("OneHot")
 def one_hot(g: Builder, node: Node, indices: Value, depth: Value, values: Value) -> Value:
-    count = int(fixed(depth, "depth").reshape(-1)[0])
-    axis = node["axis"] % (indices.rank + 1)
-    (places,) = [g.cast(indices, np.int64)]
-    places = g.unsqueeze(from_front(g, places, g.constant(np.asarray([count]))), axis)
-    shape = [count if i == axis else 1 for i in range(indices.rank + 1)]
-    hit = g.EQ(places, g.constant(np.arange(count, dtype=np.int64).reshape(shape)))
+    axis, count = node["axis"] % (indices.rank + 1), g.reshape(g.cast(depth, np.int64), [1])
+    places = g.unsqueeze(from_front(g, g.cast(indices, np.int64), count), axis)
+    turns = np.arange(count.array[0]) if count.array is not None else g.Range(g.reshape(count, []))
+    hit = g.EQ(places, g.reshape(g.value(turns), [-1 if i == axis else 1 for i in range(indices.rank + 1)]))
     off, on = (g.op("Slice", values, starts=[i], ends=[i + 1]) for i in (0, 1))
     return g.where(hit, on, off)
 
@@ -240,54 +256,3 @@ def reverse_sequence(g: Builder, node: Node, x: Value, lengths: Value) -> Value:
     flat = g.reshape(y, [steps * count, *y.shape[2:]])
     found = g.reshape(g.op("Gather", flat, g.reshape(rows, [-1]), axis=0), list(y.shape))
     return found if (time, batch) == (0, 1) else g.transpose(found, [1, 0, *range(2, x.rank)])
-
-
-@rule("Unique")
-def unique(g: Builder, node: Node, x: Value) -> Any:
-    if node.has("axis") and x.rank != 1:
-        raise NotPortable("compares slices along an axis")
-    values, inverse, counts = g.op(
-        "ATen", g.reshape(x, [-1]), out=3, operator="_unique2", sorted=1, return_inverse=1, return_counts=1
-    )
-    for value, dtype, dims in ((values, x.dtype, [None]), (inverse, np.int64, [x.size]), (counts, np.int64, [None])):
-        value.dtype, value.shape = np.dtype(dtype), dims
-    if not node.wants(1) and node["sorted"]:
-        return [values, None, inverse, counts]
-    # the places of the first ones: of all places, sorted by what stands there, those where another value begins
-    length = g.aten("maximum", g.reshape(g.Size(inverse), []), np.int64(1))
-    length.shape = []
-    keys = g.Add(g.Mul(inverse, length), g.Range(length))
-    order = _sorted(g, keys)[0]
-    begins = g.Sub(_shaped(g.aten("cumsum", counts, dim=0), counts), counts)
-    first = _shaped(g.aten("remainder", g.op("Gather", order, begins, axis=0), length), counts)
-    if node["sorted"]:
-        return [values, first, inverse, counts]
-    turn = _sorted(g, first)[1]
-    back = _sorted(g, turn)[1]
-    values, first, counts = (g.op("Gather", v, turn, axis=0) for v in (values, first, counts))
-    return [values, first, g.op("Gather", back, inverse, axis=0), counts]
-
-
-def _sorted(g: Builder, x: Value) -> list[Value]:
-    """An int64 vector in rising order, and the places that its elements come from."""
-    found = [_shaped(v, x) for v in g.op("ATen", x, out=2, operator="sort")]
-    for value in found:
-        value.dtype = np.dtype(np.int64)
-    return found
-
-
-def _shaped(value: Value, like: Value) -> Value:
-    value.shape = like.shape
-    return value
-
-
-@rule("BitShift")
-def shifted(g: Builder, node: Node, x: Value, by: Value) -> Value:
-    """Times a power of 2, or over it and rounded down."""
-    left = node["direction"] == "LEFT"
-    if x.dtype.itemsize == 8 and not left:
-        raise NotPortable(f"shifts {x.dtype} to the right, which float64 can't divide exactly")
-    power = g.aten("pow", g.constant(np.float64(2)), g.cast(by, np.float64))
-    if left:
-        return g.cast(g.Mul(g.cast(x, np.int64), g.cast(power, np.int64)), x.dtype)
-    return g.cast(g.Floor(g.Div(g.cast(x, np.float64), power)), x.dtype)

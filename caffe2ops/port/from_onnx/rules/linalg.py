@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from typing import Any
+
 import numpy as np
 
 from caffe2ops.port.from_onnx.builder import Builder
@@ -9,6 +12,8 @@ from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.values import FLOAT
 from caffe2ops.port.values import NotPortable, Value
+
+LARGEST = 6  # rows of a matrix whose determinant is taken
 
 
 def product(g: Builder, A: Value, B: Value) -> Value:
@@ -48,7 +53,7 @@ def gemm(g: Builder, node: Node, A: Value, B: Value, C: Value | None = None) -> 
 
 @rule("Einsum")
 def einsum(g: Builder, node: Node, *inputs: Value) -> Value:
-    """Of one or two tensors without repeated letters: sums, transposes, and one stack of matrix products."""
+    """Diagonals, sums, transposes, and for each two terms a stack of matrix products."""
     text = node["equation"].replace(" ", "")
     left, arrow, right = text.partition("->")
     terms = left.split(",")
@@ -61,25 +66,47 @@ def einsum(g: Builder, node: Node, *inputs: Value) -> Value:
     letters = "".join(terms)
     if not arrow:
         right = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    if any(len(set(t)) < len(t) for t in terms) or len(terms) > 2:
-        raise NotPortable(f"equation {text!r} has a letter twice in a term, or more than two terms")
-    if len(terms) == 1:
-        return _arranged(g, inputs[0], terms[0], right)
-    a, b = terms
-    x, y = (_arranged(g, v, t, "".join(c for c in t if c in right or c in o)) for v, t, o in zip(inputs, terms, (b, a)))
-    a, b = ("".join(c for c in t if c in right or c in o) for t, o in ((a, b), (b, a)))
-    batch = [c for c in a if c in b and c in right]
-    inner = [c for c in a if c in b and c not in right]
+    a, x = _diagonal(g, inputs[0], terms[0])
+    for i, (term, value) in enumerate(zip(terms[1:], inputs[1:]), 2):
+        b, y = _diagonal(g, value, term)
+        a, x = _both(g, x, y, a, b, "".join([right, *terms[i:]]))
+    return _arranged(g, x, a, right)
+
+
+def _diagonal(g: Builder, x: Value, letters: str) -> tuple[str, Value]:
+    """x with one axis for each letter: of axes with one letter the diagonal."""
+    for letter in dict.fromkeys(letters):
+        while letters.count(letter) > 1:
+            first = letters.index(letter)
+            second = letters.index(letter, first + 1)
+            size = x.static(first)
+            x = g.moved(x, second, first + 1)
+            dims = list(x.shape)
+            flat = g.reshape_to(x, [*dims[:first], size * size, *dims[first + 2 :]])
+            x = g.one("Gather", flat, np.arange(size, dtype=np.int64) * (size + 1), axis=first)
+            letters = letters[:second] + letters[second + 1 :]
+    return letters, x
+
+
+def _both(g: Builder, x: Value, y: Value, a: str, b: str, later: str) -> tuple[str, Value]:
+    """Two terms as one, with the letters that are read later."""
+    x, y = (_arranged(g, v, t, "".join(c for c in t if c in later or c in o)) for v, t, o in ((x, a, b), (y, b, a)))
+    a, b = ("".join(c for c in t if c in later or c in o) for t, o in ((a, b), (b, a)))
+    batch = [c for c in a if c in b and c in later]
+    inner = [c for c in a if c in b and c not in later]
     rows, columns = [c for c in a if c not in b], [c for c in b if c not in a]
-    size = {c: v.static(i) for t, v in ((a, x), (b, y)) for i, c in enumerate(t)}
+    size: dict[str, Any] = {}
+    for c, dim in [*zip(a, x.shape), *zip(b, y.shape)]:
+        size[c] = dim if isinstance(dim, int) else size.get(c)
 
-    def joined(*groups: list[str]) -> list[int]:
-        return [size[c] for c in batch] + [int(np.prod([size[c] for c in group])) for group in groups]
+    def joined(*groups: list[str]) -> list[Any]:
+        parts = [[size[c] for c in group] for group in groups]
+        return [size[c] for c in batch] + [None if None in part else int(np.prod(part)) for part in parts]
 
-    x = g.reshape(_arranged(g, x, a, "".join([*batch, *rows, *inner])), joined(rows, inner))
-    y = g.reshape(_arranged(g, y, b, "".join([*batch, *inner, *columns])), joined(inner, columns))
-    found = g.reshape(product(g, x, y), [size[c] for c in [*batch, *rows, *columns]])
-    return _arranged(g, found, "".join([*batch, *rows, *columns]), right)
+    x = g.reshape_to(_arranged(g, x, a, "".join([*batch, *rows, *inner])), joined(rows, inner))
+    y = g.reshape_to(_arranged(g, y, b, "".join([*batch, *inner, *columns])), joined(inner, columns))
+    order = [*batch, *rows, *columns]
+    return "".join(order), g.reshape_to(product(g, x, y), [size[c] for c in order])
 
 
 def _arranged(g: Builder, x: Value, letters: str, wanted: str) -> Value:
@@ -89,3 +116,20 @@ def _arranged(g: Builder, x: Value, letters: str, wanted: str) -> Value:
         x = g.over(("float32", "float64", "int32", "int64"), "ReduceSum", x, axes=gone, keepdims=0)
         letters = "".join(c for c in letters if c in wanted)
     return g.transpose(x, [letters.index(c) for c in wanted])
+
+
+@rule("Det")
+def determinant(g: Builder, node: Node, x: Value) -> Value:
+    """The sum over all ways to choose one element from each row and column."""
+    n = x.static(-1)
+    if n > LARGEST:
+        raise NotPortable(f"is of {n} rows, which are {n}! products; Caffe2 has no elimination")
+    ways = np.array(list(permutations(range(n)))).reshape(-1, n)
+    signs = np.array([np.linalg.det(np.eye(n)[way]).round() for way in ways]) if n else np.ones(1)
+    flat = g.reshape(x, [*[0] * (x.rank - 2), n * n])
+    chosen = g.one("Gather", flat, (ways + np.arange(n) * n).astype(np.int64), axis=x.rank - 2)
+    products = g.aten("prod", chosen, dim=x.rank - 1, keepdim=0)
+    products.shape = chosen.shape[:-1]
+    (found,) = g.accepted(FLOAT, products)
+    total = g.ReduceSum(g.Mul(found, g.constant(signs.astype(found.dtype))), axes=[x.rank - 2], keepdims=0)
+    return g.cast(total, x.dtype)

@@ -10,23 +10,57 @@ from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
 from caffe2ops.port.from_onnx.rules.image import window
-from caffe2ops.port.from_onnx.rules.shape import padded
-from caffe2ops.port.from_onnx.values import FLOAT
-from caffe2ops.port.values import NotPortable, Value
+from caffe2ops.port.from_onnx.rules.pad import padded
+from caffe2ops.port.from_onnx.values import FLOAT, fixed
+from caffe2ops.port.values import Value
 
 
 @rule("MaxPool", "AveragePool", "LpPool")
-def pool(g: Builder, node: Node, x: Value) -> Value:
+def pool(g: Builder, node: Node, x: Value) -> list[Value]:
     kernel = list(node["kernel_shape"])
     args = window(node, x, kernel)
-    if node.wants(1):
-        raise NotPortable("gives out the places of the maxima")
     extra, counted = _rounded_up(node, x, args)
     if x.dtype.kind != "f":
         wide = g.cast(x, np.float32 if x.dtype.itemsize == 1 else np.float64)
-        return g.cast(_pool(g, node, wide, args, extra, counted), x.dtype)
-    (wide,) = g.accepted(FLOAT, x)
-    return g.cast(_pool(g, node, wide, args, extra, counted), x.dtype)
+    else:
+        (wide,) = g.accepted(FLOAT, x)
+    found = [g.cast(_pool(g, node, wide, args, extra, counted), x.dtype)]
+    return [*found, _places(g, node, wide, args, extra)] if node.wants(1) else found
+
+
+def _places(g: Builder, node: Node, x: Value, args: dict[str, Any], extra: list[int]) -> Value:
+    """Where in the whole tensor the first of the greatest of each window stands."""
+    rank, sizes = len(args["kernels"]), list(x.shape[2:])
+    size = int(np.prod([x.static(2 + i) for i in range(rank)]))
+    order: Any = "F" if node["storage_order"] else "C"
+    around = [(h, t + e) for h, t, e in zip(args["pads"][:rank], args["pads"][rank:], extra)]
+    table = windows(np.pad(np.arange(size).reshape(sizes), around, constant_values=-1), args)
+    out = table.shape[:rank]
+    table = table.reshape(int(np.prod(out)), -1)
+    values = g.one("Gather", g.reshape(x, [0, 0, size]), table.clip(0).astype(np.int64), axis=2)
+    if (table < 0).any():
+        values = g.Add(values, g.constant(np.where(table < 0, -np.inf, 0).astype(x.dtype)))
+    first = g.ArgMax(values, axis=3, keepdims=0)
+    turned = np.arange(size).reshape(sizes).reshape(-1, order=order).argsort()[table.clip(0)]
+    starts = np.arange(len(table), dtype=np.int64) * table.shape[1]
+    found = g.one("Gather", turned.reshape(-1).astype(np.int64), g.Add(first, g.constant(starts)), axis=0)
+    channels = x.static(1)
+    if isinstance(x.shape[0], int):
+        before = g.constant((np.arange(x.shape[0] * channels, dtype=np.int64) * size).reshape(-1, channels, 1))
+    else:
+        images = g.reshape(g.Mul(g.dims(x, 0), g.constant(np.int64(channels))), [])
+        before = g.reshape(g.Mul(g.Range(images), g.constant(np.int64(size))), [-1, channels, 1])
+    return g.reshape(g.Add(found, before), [0, 0, *out])
+
+
+def windows(array: np.ndarray[Any, Any], args: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """The windows of an array that is padded already, [*out, *kernel]."""
+    extents = [d * (k - 1) + 1 for d, k in zip(args["dilations"], args["kernels"])]
+    views = np.lib.stride_tricks.sliding_window_view(array, extents)
+    views = views[tuple(slice(None, None, s) for s in args["strides"])]
+    taps: Any = (..., *(slice(None, None, d) for d in args["dilations"]))
+    found: np.ndarray[Any, Any] = views[taps]
+    return found
 
 
 def _rounded_up(node: Node, x: Value, args: dict[str, Any]) -> tuple[list[int], bool]:
@@ -56,10 +90,10 @@ def _pool(g: Builder, node: Node, x: Value, args: dict[str, Any], extra: list[in
         return g.MaxPool(x, **{**args, "pads": pads, "dilations": None})
     if node.type == "LpPool":
         if dilated:
-            raise NotPortable("has dilations")
-        total = g.LpPool(x, **{**args, "pads": pads, "dilations": None}, p=float(node["p"])) if rank == 2 else None
-        if total is not None:
-            return total
+            total = _sums(g, g.Pow(g.Abs(x), exponent=float(node["p"])), {**args, "pads": pads})
+            return g.Pow(total, exponent=1.0 / node["p"])
+        if rank == 2:
+            return g.LpPool(x, **{**args, "pads": pads, "dilations": None}, p=float(node["p"]))
         powers = g.Pow(g.Abs(x), exponent=float(node["p"]))
         mean = g.AveragePool(powers, kernels=args["kernels"], strides=args["strides"], pads=pads, count_include_pad=1)
         return g.Pow(g.Mul(mean, g.like(x, np.prod(args["kernels"]))), exponent=1.0 / node["p"])
@@ -71,7 +105,7 @@ def _pool(g: Builder, node: Node, x: Value, args: dict[str, Any], extra: list[in
 
 def _average(g: Builder, node: Node, x: Value, args: dict[str, Any], pads: list[int]) -> Value:
     """Sums over windows, divided by how many elements of each count."""
-    rank, kernel = len(args["kernels"]), args["kernels"]
+    rank = len(args["kernels"])
     ones = np.ones([x.static(2 + i) for i in range(rank)])
     if node["count_include_pad"]:
         given = args["pads"]
@@ -80,17 +114,14 @@ def _average(g: Builder, node: Node, x: Value, args: dict[str, Any], pads: list[
     else:
         around = [(pads[i], pads[i + rank]) for i in range(rank)]
     ones = np.pad(ones, around)
-    extents = [d * (k - 1) + 1 for d, k in zip(args["dilations"], kernel)]
-    views = np.lib.stride_tricks.sliding_window_view(ones, extents)
-    views = views[tuple(slice(None, None, s) for s in args["strides"])]
-    taps: Any = (..., *(slice(None, None, d) for d in args["dilations"]))
-    views = views[taps]
-    counts = views.sum(axis=tuple(range(-rank, 0)))
-    # a filter of ones for each channel
+    counts = windows(ones, args).sum(axis=tuple(range(-rank, 0)))
+    return g.Div(_sums(g, x, {**args, "pads": pads}), g.constant(counts[None, None].astype(x.dtype)))
+
+
+def _sums(g: Builder, x: Value, args: dict[str, Any]) -> Value:
+    """Sums over windows: a filter of ones for each channel."""
     channels = x.static(1)
-    filters = np.ones((channels, 1, *kernel), x.dtype)
-    total = g.Conv(x, filters, **{**args, "pads": pads}, group=channels)
-    return g.Div(total, g.constant(counts[None, None].astype(x.dtype)))
+    return g.Conv(x, np.ones((channels, 1, *args["kernels"]), x.dtype), **args, group=channels)
 
 
 def _dilated(g: Builder, x: Value, args: dict[str, Any], how: str) -> Value:
@@ -116,3 +147,47 @@ def whole_image(g: Builder, node: Node, x: Value) -> Value:
     if node.type == "GlobalLpPool":
         return g.cast(g.LpPool(a, global_pooling=1, p=float(node["p"])), x.dtype)
     return g.cast(g.op(node.type.removeprefix("Global"), a, global_pooling=1), x.dtype)
+
+
+@rule("MaxUnpool")
+def unpooled(g: Builder, node: Node, x: Value, places: Value, shape: Value | None = None) -> Value:
+    """Elements put back where MaxPool found them, zeros around.
+
+    Places are those of the smallest image, without output_shape, as in ONNX's node test; onnxruntime has them of that.
+    """
+    rank = len(node["kernel_shape"])
+    strides, pads = list(node["strides"] or [1] * rank), list(node["pads"] or [0] * 2 * rank)
+    dims = [
+        (x.static(2 + i) - 1) * strides[i] + k - pads[i] - pads[i + rank] for i, k in enumerate(node["kernel_shape"])
+    ]
+    count = g.dims(x, 0)
+    each = int(np.prod(dims)) * x.static(1)
+    whole = g.constant(count.array * each) if count.array is not None else g.Mul(count, g.constant(np.int64(each)))
+    flat = g.aten("index_put", g.full(whole, 0, x.dtype), *(g.reshape(v, [-1]) for v in (places, x)))
+    flat.shape = [None]
+    found = g.reshape(flat, [-1, x.static(1), *dims])
+    if shape is None:
+        return found
+    tails = [int(d) - n for d, n in zip(fixed(shape, "output_shape")[2:], dims)]
+    return padded(g, found, [0] * (2 + rank), [0, 0, *tails], "constant", 0)
+
+
+@rule("Col2Im")
+def image_of(g: Builder, node: Node, x: Value, image: Value, block: Value) -> Value:
+    """Columns [N, C * taps, places] added up where they come from."""
+    size, kernel = (fixed(v, name).tolist() for v, name in ((image, "image_shape"), (block, "block_shape")))
+    rank = len(size)
+    args = {name: list(node[name] or [1] * rank) for name in ("strides", "dilations")} | {"kernels": kernel}
+    pads = list(node["pads"] or [0] * 2 * rank)
+    wide = [n + h + t for n, h, t in zip(size, pads[:rank], pads[rank:])]
+    rows = windows(np.arange(int(np.prod(wide))).reshape(wide), args)
+    rows = np.moveaxis(rows, range(rank), range(-rank, 0)).reshape(-1).astype(np.int64)
+    channels = x.static(1) // int(np.prod(kernel))
+    parts = g.moved(g.reshape(x, [0, channels, len(rows)]), 2, 0)
+    zeros = g.full(g.join([np.array([np.prod(wide)]), g.dims(x, 0), np.array([channels])], 0), 0, x.dtype)
+    total = g.aten("index_put", zeros, rows, parts, accumulate=1)
+    total.shape = [int(np.prod(wide)), x.shape[0], channels]
+    found = g.reshape(g.moved(total, 0, 2), [0, channels, *wide])
+    for i, n in enumerate(size):
+        found = g.cut(found, 2 + i, pads[i], pads[i] + n)
+    return found

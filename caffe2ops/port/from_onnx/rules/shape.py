@@ -98,6 +98,11 @@ def split(g: Builder, node: Node, x: Value, sizes: Value | None = None) -> list[
     axis, count = node["axis"] % x.rank, len(node.outputs)
     if node.has("split"):
         given = node["split"]
+    elif sizes is not None and sizes.array is None:
+        found = list(g.op("Split", x, g.cast(sizes, np.int32), out=count, axis=axis))
+        for value in found:
+            value.shape = [None if i == axis else d for i, d in enumerate(x.shape)]
+        return found
     elif sizes is not None:
         given = fixed(sizes, "split").tolist()
     else:
@@ -121,32 +126,39 @@ def cut(
     along = given("axes", axes) or range(len(begins))
     by = (None if node.opset < 10 else given("steps", steps)) or [1] * len(begins)
     for start, stop, axis, step in zip(begins, stops, along, by):
-        x = _along(g, x, axis % x.rank, int(start), int(stop), int(step))
+        x = sliced(g, x, axis % x.rank, int(start), int(stop), int(step))
     return x
 
 
-def _along(g: Builder, x: Value, axis: int, start: int, stop: int, step: int) -> Value:
+def sliced(g: Builder, x: Value, axis: int, start: int, stop: int, step: int) -> Value:
     dim = x.shape[axis]
     if isinstance(dim, int):
+        start = max(start, -dim) if step < 0 else start  # in ONNX the first element, in Python nothing
         places = range(*slice(start, stop, step).indices(dim))
         if step == 1:
             return g.cut(x, axis, places.start, max(places.start, places.stop))
         return g.one("Gather", x, np.asarray(places, np.int64), axis=axis)
     if step != 1:
-        raise NotPortable(f"takes every {step}th element of dim {axis}, whose size isn't known")
-    first = start if start >= 0 else start - 1  # Caffe2's -1 is the end itself
+        first, end = (g.constant(np.array([n], np.int64)) for n in (start, stop))
+        return _by_steps(g, x, axis, first, end, step)
+    head = start if start >= 0 else start - 1  # Caffe2's -1 is the end itself
     last = -1 if stop >= np.iinfo(np.int32).max else stop if stop >= 0 else stop - 1
-    if first >= 0:
-        return g.cut(x, axis, first, last)
+    if head >= 0:
+        return g.cut(x, axis, head, last)
     starts, ends = [0] * x.rank, [-1] * x.rank
-    starts[axis], ends[axis] = first, last
+    starts[axis], ends[axis] = head, last
     return g.one("Slice", x, starts=starts, ends=ends)
 
 
 def _computed(g: Builder, x: Value, starts: Any, ends: Any, axes: Value | None, steps: Value | None) -> Value:
     """Cut where computed numbers say; Caffe2 counts them from the front, or one further from the end."""
-    if steps is not None and (fixed(steps, "steps") != 1).any():
-        raise NotPortable("starts and ends are computed, and steps aren't 1")
+    by = [1] * starts.static(0) if steps is None else fixed(steps, "steps").tolist()
+    if any(step != 1 for step in by):
+        for i, step in enumerate(by):
+            axis = i if axes is None else int(fixed(axes, "axes")[i])
+            start, end = (g.cast(g.cut(v, 0, i, i + 1), np.int64) for v in (starts, ends))
+            x = _by_steps(g, x, axis % x.rank, start, end, step)
+        return x
     count = starts.static(0)
     along = list(range(count)) if axes is None else [int(a) % x.rank for a in fixed(axes, "axes")]
     size = g.Gather(g.cast(g.dims(x), np.int64), np.asarray(along, np.int64))
@@ -169,6 +181,27 @@ def _computed(g: Builder, x: Value, starts: Any, ends: Any, axes: Value | None, 
     return x
 
 
+def _by_steps(g: Builder, x: Value, axis: int, start: Value, end: Value, step: int) -> Value:
+    """Every so many elements of an axis, by their places."""
+    size, shape = g.cast(g.dims(x, axis), np.int64), list(x.shape)
+    least, most = (-1, g.Sub(size, g.like(size, 1))) if step < 0 else (0, size)
+
+    def inside(place: Value, low: Any) -> Value:
+        front = g.where(g.LT(place, g.like(place, 0)), g.Add(place, size), place)
+        above = g.where(g.LT(front, g.like(front, low)), g.like(front, low), front)
+        return g.where(g.GT(above, most), most, above)
+
+    first, stop = inside(start, 0), inside(end, least)
+    apart = g.Div(g.cast(g.Sub(stop, first), np.float64), g.constant(np.array([step], np.float64)))
+    turns = g.Range(g.reshape(g.cast(g.aten("ceil", apart), np.int64), []))
+    turns.shape = [None]
+    places = g.Add(g.Mul(turns, g.constant(np.array([step], np.int64))), first)
+    found = g.one("Gather", x, places, axis=axis)
+    shape[axis] = None
+    found.shape = shape
+    return found
+
+
 @rule("Expand")
 def expand(g: Builder, node: Node, x: Value, dims: Value) -> Value:
     return g.expand(x, dims)
@@ -187,7 +220,7 @@ def span(g: Builder, node: Node, start: Value, limit: Value, delta: Value) -> Va
         found = g.Range(first, end, step)
     else:
         apart, by = (g.cast(v, np.float64) for v in (g.Sub(end, first), step))
-        turns = g.Range(g.cast(g.Ceil(g.Div(apart, by)), np.int64))
+        turns = g.Range(g.cast(g.aten("ceil", g.Div(apart, by)), np.int64))
         found = g.Add(g.Mul(g.cast(turns, first.dtype), step), first)
     found.shape = [None]
     return g.cast(found, start.dtype)
@@ -223,53 +256,12 @@ def blocks(g: Builder, node: Node, x: Value) -> Value:
 
 @rule("Trilu")
 def triangle(g: Builder, node: Node, x: Value, k: Value | None = None) -> Value:
-    offset = 0 if k is None else int(fixed(k, "k"))
-    rows, columns = x.static(-2), x.static(-1)
-    kept = np.tri(rows, columns, offset if not node["upper"] else offset - 1, dtype=bool)
-    return g.where(g.constant(~kept if node["upper"] else kept), x, g.like(x, 0))
-
-
-@rule("Pad")
-def pad(
-    g: Builder, node: Node, x: Value, pads: Value | None = None, value: Value | None = None, axes: Value | None = None
-) -> Value:
-    given = node["pads"] if pads is None else fixed(pads, "pads").tolist()
-    fill = (node["value"] or 0.0) if pads is None else 0 if value is None else fixed(value, "constant_value").item()
-    along = [a % x.rank for a in fixed(axes, "axes").tolist()] if axes is not None else list(range(x.rank))
-    heads, tails = [0] * x.rank, [0] * x.rank
-    for i, axis in enumerate(along):
-        heads[axis], tails[axis] = given[i], given[i + len(along)]
-    return padded(g, x, heads, tails, node["mode"], fill)
-
-
-def padded(g: Builder, x: Value, heads: list[int], tails: list[int], mode: str, fill: Any) -> Value:
-    """x with elements put before and behind each axis (or taken off, for negative numbers)."""
-    if not any((*heads, *tails)):
-        return x
-    image = x.rank == 4 and not any((*heads[:2], *tails[:2])) and min(*heads, *tails) >= 0
-    if image and x.dtype == np.float32 and mode in ("constant", "reflect", "edge"):
-        return g.PadImage(x, pads=[*heads[2:], *tails[2:]], mode=mode, value=float(fill))
-    for axis in [i for i, pair in enumerate(zip(heads, tails)) if any(pair)]:
-        if mode == "constant":
-            x = _put_around(g, x, axis, heads[axis], tails[axis], fill)
-        else:
-            size = x.static(axis)
-            around: Any = (max(heads[axis], 0), max(tails[axis], 0))
-            how: Any = mode
-            places = np.pad(np.arange(size), around, how)
-            places = places[max(-heads[axis], 0) : len(places) - max(-tails[axis], 0)]
-            x = g.one("Gather", x, places.astype(np.int64), axis=axis)
-    return x
-
-
-def _put_around(g: Builder, x: Value, axis: int, head: int, tail: int, fill: Any) -> Value:
-    if min(head, tail) < 0:
-        x = _along(g, x, axis, max(-head, 0), tail if tail < 0 else np.iinfo(np.int64).max, 1)
-    parts: list[Value] = [x]
-    for count, at in ((head, 0), (tail, len(parts))):
-        if count > 0:
-            dims = [count if i == axis else x.shape[i] for i in range(x.rank)]
-            if not all(isinstance(d, int) for d in dims):
-                raise NotPortable("pads a tensor whose dims aren't known; give the shapes of the inputs")
-            parts.insert(at if at == 0 else len(parts), g.full(dims, fill, x.dtype))
-    return g.join(parts, axis)
+    """Elements on one side of the diagonal that lies k above the main one."""
+    rows, columns = (np.arange(x.static(i), dtype=np.int64) for i in (-2, -1))
+    above = columns - rows[:, None]
+    if k is None or k.array is not None:
+        offset = 0 if k is None else int(fixed(k, "k").reshape(-1)[0])
+        kept = g.constant(above >= offset if node["upper"] else above <= offset)
+    else:
+        kept = g.one("GE" if node["upper"] else "LE", g.constant(above), g.reshape(g.cast(k, np.int64), [1]))
+    return g.where(kept, x, g.like(x, 0))

@@ -40,8 +40,14 @@ def nodes(**names: str) -> None:
 
 
 @cache
-def rules(exact: bool = False) -> dict[str, Rule]:
-    """All rules by operator type; with `exact` those for whole numbers where there is one."""
+def rules() -> dict[str, Rule]:
+    """All rules by operator type."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
-    return dict(sorted({**_rules, **(_exact if exact else {})}.items()))
+    return dict(sorted(_rules.items()))
+
+
+@cache
+def exact_rules() -> dict[str, Rule]:
+    """The same with those for whole numbers where there is one."""
+    return {**rules(), **_exact}

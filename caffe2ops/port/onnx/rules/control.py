@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ def if_(g: Builder, op: Any, condition: Value, *inputs: Value, env: Any, positio
             g.walker.walk(body, net, inner, (*position, i))
             found.append({name: inner[name] for name in names if name in inner})
             bodies.append(body)
+    opaque = {name: value for name, value in found[0].items() if value.dtype is None}  # the scope of a Do
     names = [name for name in names if all(name in inner for inner in found) or name in op.op_def.output]
+    names = [name for name in names if name not in opaque]
     pairs = [(found[0].get(name), found[1].get(name)) for name in names]
     for i, (body, inner) in enumerate(zip(bodies, found)):
         for name, pair in zip(names, pairs):
@@ -48,7 +51,8 @@ def if_(g: Builder, op: Any, condition: Value, *inputs: Value, env: Any, positio
         if name not in op.op_def.output:
             g.walker.settle(g, name, result, position)
             env[name] = result
-    return tuple(results[: op.n_outputs])
+    given = {**opaque, **dict(zip(names, results))}
+    return tuple(given[name] for name in op.op_def.output)
 
 
 def _own(body: Builder, name: str, inner: dict[str, Value]) -> Value:
@@ -76,47 +80,70 @@ def _either(left: Value, right: Value) -> Value:
     return made
 
 
+def looped(
+    g: Builder,
+    start: dict[str, Value],
+    step: Callable[[Builder, Value, dict[str, Value]], tuple[Value, dict[str, Value], list[Value]]],
+    condition: Value | None,
+    count: Value | None = None,
+) -> tuple[dict[str, Value], list[Value]]:
+    """A Loop that carries blobs, and what they are after it; rows of each round are stacked.
+
+    `step` gives the next condition, the blobs after a round, and its rows. Dims that change from round to round are
+    unknown inside, which only the round itself tells: it is written anew then.
+    """
+    shapes = {name: value.shape if value.has_rank else None for name, value in start.items()}
+    while True:
+        steps, notes = len(g.walker.steps), len(g.walker.notes)
+        with g.body("loop") as body:
+            iteration = body.argument("iteration", np.int64, [])
+            body.argument("condition", bool, [])
+            inner = {name: body.argument(name, value.dtype, shapes[name]) for name, value in start.items()}
+            for name, value in inner.items():
+                value.quantised, value.settled = start[name].quantised, True
+            goes_on, after, rows = step(body, iteration, inner)
+            outputs = [body.own(after[name]) for name in start]
+            body.graph.outputs += [body.own(goes_on), *outputs, *map(body.own, rows)]
+        results = []
+        for (name, value), out in zip(inner.items(), outputs):
+            if out.dtype != value.dtype:
+                raise NotPortable(f"{name!r} is {value.dtype} before the loop and {out.dtype} in it")
+            results.append(_either(value, out))
+        found = {name: value.shape if value.has_rank else None for name, value in zip(start, results)}
+        if found == shapes:
+            break
+        shapes = found
+        del g.walker.steps[steps:], g.walker.notes[notes:]
+    stacked = [Value("", v.dtype, [None, *v.shape] if v.has_rank else None) for v in rows]
+    node = Node("Loop", [count, condition, *start.values()], [*results, *stacked], {"body": body.graph})
+    node.name = g.unique(f"{g.scope}/Loop")
+    for name, value in zip([*start, *["rows"] * len(stacked)], (*results, *stacked)):
+        value.name = g.unique(f"{node.name}/{name}")
+    g.graph.nodes.append(node)
+    return dict(zip(start, results)), stacked
+
+
 @rule("While")
 def while_(g: Builder, op: Any, condition: Value, *inputs: Value, env: Any, position: Any) -> tuple[Value, ...]:
     """A Loop whose carried values are all blobs that the nets write and that are there before."""
     nets = [net for net in (op.cond_net, op.loop_net) if net is not None]
-    written = {name for net in nets for inner in net.op for name in inner.output}
+    written = {name for net in nets for inner in net.op for name in written_by(inner)}
     name = op.op_def.input[0]
-    carried = sorted(written & set(env))
-    needed = set(op.op_def.output) - set(carried)
+    needed = set(op.op_def.output) - set(env)
     if needed:
         raise NotPortable(f"{', '.join(sorted(needed))} has no value before the loop; fill it with zeros first")
-    start = dict(env)
+    before = dict(env)
     if op.cond_net is not None:
-        g.walker.walk(g, op.cond_net, start, (*position, 0))
-    carried = sorted(written & set(start))
-    with g.body("loop") as body:
-        body.argument("iteration", np.int64, [])
-        body.argument("condition", bool, [])
-        inner = dict(start)
-        for blob in carried:
-            value = start[blob]
-            inner[blob] = body.argument(blob, value.dtype, value.shape if value.has_rank else None)
-            inner[blob].settled = True
+        g.walker.walk(g, op.cond_net, before, (*position, 0))
+    start = {blob: before[blob] for blob in sorted(written & set(before)) if before[blob].dtype is not None}
+
+    def step(body: Builder, iteration: Value, carried: dict[str, Value]) -> Any:
+        inner = {**before, **carried}
         g.walker.walk(body, op.loop_net, inner, (*position, 1))
         if op.cond_net is not None:
             g.walker.walk(body, op.cond_net, inner, (*position, 2))
-        body.graph.outputs.append(body.own(condition_of(body, inner[name])))
-        body.graph.outputs += [body.own(inner[blob]) for blob in carried]
-    results = []
-    for blob, out in zip(carried, body.graph.outputs[1:]):
-        if out.dtype != start[blob].dtype:
-            raise NotPortable(f"{blob!r} is {start[blob].dtype} before the loop and {out.dtype} in it")
-        results.append(_either(start[blob], out))
-    node = Node(
-        "Loop",
-        [None, condition_of(g, start[name]), *(start[blob] for blob in carried)],
-        list(results),
-        {"body": body.graph},
-    )
-    node.name = g.unique(f"{g.scope}/Loop")
-    for blob, result in zip(carried, results):
-        result.name = g.unique(f"{node.name}/{blob}")
-    g.graph.nodes.append(node)
-    env.update(zip(carried, results))
+        return condition_of(body, inner[name]), inner, []
+
+    after, _ = looped(g, start, step, condition_of(g, before[name]))
+    env.update(after)
     return tuple(env[blob] for blob in op.op_def.output)

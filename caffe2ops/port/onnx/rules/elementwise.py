@@ -99,6 +99,11 @@ def several(g: Builder, op: Any, *inputs: Value) -> Value:
     return total
 
 
+@rule("SumRelu")
+def sum_relu(g: Builder, op: Any, *inputs: Value) -> Value:
+    return g.Max(several(g, op, *inputs), 0)
+
+
 # --- one tensor ---
 
 
@@ -208,9 +213,9 @@ def replace_nan(g: Builder, op: Any, x: Value) -> Value:
     return g.Where(g.IsNaN(x), op.value, x)
 
 
-@rule("Where")
+@rule("Where", "Conditional")
 def where(g: Builder, op: Any, C: Value, X: Value, Y: Value) -> Value:
-    if op.broadcast_on_rows:
+    if op.type == "Conditional" or op.broadcast_on_rows:
         C = g.unsqueeze(C, *range(1, X.rank))
     if X.dtype == bool:
         return g.Or(g.And(C, X), g.And(g.Not(C), Y))

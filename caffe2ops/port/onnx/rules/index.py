@@ -43,14 +43,14 @@ def segment_one_hot(g: Builder, op: Any, lengths: Value, indices: Value, count: 
     return g.ScatterND(g.full(g.vector(g.dims(lengths), width), 0, np.float32), cells, ones)
 
 
-def _columns(g: Builder, data: Value, lengths: Value) -> Value:
+def columns(g: Builder, data: Value, lengths: Value) -> Value:
     """Column d of data as often as lengths[d] says."""
     return g.Gather(g.matrix(data), Ragged(g, lengths).segments, axis=1)
 
 
 @rule("BatchOneHot")
 def batch_one_hot(g: Builder, op: Any, data: Value, lengths: Value, values: Value) -> Value:
-    return g.cast(g.Equal(_columns(g, data, lengths), g.flat(values)), data.dtype)
+    return g.cast(g.Equal(columns(g, data, lengths), g.flat(values)), data.dtype)
 
 
 @rule("BooleanMask")
@@ -181,14 +181,41 @@ def scatter(g: Builder, op: Any, data: Value, indices: Value, updates: Value) ->
     return g.ScatterElements(data, wide(g, indices), g.reshape(updates, g.dims(indices)), axis=axis)
 
 
-@rule("Partition")
-def partition(g: Builder, op: Any, keys: Value, *more: Value) -> list[Value]:
+def _shards(g: Builder, keys: Value, count: int) -> Value:
+    return g.Mod(keys, count)  # with the sign of the divisor: 0 or more
+
+
+@rule("Partition", "LengthsPartition")
+def partition(g: Builder, op: Any, *inputs: Value) -> list[Value]:
     count = op.partitions
+    lengths, (keys, *more) = (inputs[0], inputs[1:]) if op.type == "LengthsPartition" else (None, inputs)
     flat = g.flat(keys)
-    shard = g.Mod(flat, count)  # with the sign of the divisor: 0 or more
+    shard = _shards(g, flat, count)
     rows = [g.Div(g.Sub(flat, shard), count) if op.pack_first_input else flat]
     rows += [g.reshape(x, -1, *([g.dims(x, slice(keys.rank, None))] if x.rank > keys.rank else [])) for x in more]
-    return [g.Compress(x, g.Equal(shard, j), axis=0) for j in range(count) for x in rows]
+    segments = None if lengths is None else Ragged(g, g.flat(lengths), g.length(flat)).segments
+    made = []
+    for j in range(count):
+        taken = g.Equal(shard, j)
+        if lengths is not None and segments is not None:
+            made.append(g.cast(summed(g, wide(g, taken), segments, g.length(lengths)), np.int32))
+        made += [g.Compress(x, taken, axis=0) for x in rows]
+    return made
+
+
+@rule("GatherByKey")
+def gather_by_key(g: Builder, op: Any, keys: Value, *values: Value) -> Value:
+    shard = _shards(g, keys, len(values))
+    places = [g.flat(g.NonZero(g.Equal(shard, j))) for j in range(len(values))]
+    at, rows = ((g.Concat(*v, axis=0) if len(v) > 1 else v[0]) for v in (places, values))
+    empty = g.full(g.vector(g.dims(keys), *row_dims(g, rows)), 0, rows.dtype)
+    return g.ScatterND(empty, g.unsqueeze(at, 1), rows)
+
+
+@rule("KeySplit")
+def key_split(g: Builder, op: Any, keys: Value) -> list[Value]:
+    flat = g.flat(keys)
+    return [g.cast(g.flat(g.NonZero(g.Equal(flat, k))), np.int32) for k in range(op.categorical_limit)]
 
 
 @rule("DenseVectorToIdList")

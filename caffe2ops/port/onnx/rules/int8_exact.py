@@ -88,7 +88,7 @@ def conv(g: Builder, op: Any, X: Value, filter: Value, bias: Value | None = None
         x, attributes = convolved(g, op, x, w)
         sums = g.ConvInteger(x, w, np.uint8(zero_of(X)), np.uint8(zero_of(filter)), **attributes)
     y = finished(g, op, sums, X, filter, bias, products)
-    return g.quantised(to_last(g, y), *y.quantised)
+    return g.quantised(to_last(g, y), *y.quantisation())
 
 
 @rule("Int8FC", exact=True)
@@ -113,7 +113,7 @@ def conv_transpose(g: Builder, op: Any, X: Value, filter: Value, bias: Value | N
     else:
         raise NotPortable(f"sums of {products} products are too much for float32 (exact_int8)")
     y = finished(g, op, sums, X, filter, bias, products)
-    return g.quantised(to_last(g, y), *y.quantised)
+    return g.quantised(to_last(g, y), *y.quantisation())
 
 
 @rule("Int8Add", "Int8AddRelu", "Int8Sum", "Int8SumRelu", exact=True)
@@ -138,7 +138,7 @@ def average_pool(g: Builder, op: Any, X: Value) -> Value:
     sums = g.cast(g.Round(g.Mul(average(g, op, x), F(area))), D)
     by = ratio(scale_of(X) / (F(op.Y_scale) * F(area)), 2.0**-32, 2.0**8, "scale of X / (Y_scale * window)")
     y = rounded(g, op, g.Mul(sums, D(by)), op.relu)
-    return g.quantised(to_last(g, y), *y.quantised)
+    return g.quantised(to_last(g, y), *y.quantisation())
 
 
 @rule("Int8MaxPool", "Int8MaxPoolRelu", exact=True)
@@ -150,7 +150,7 @@ def max_pool(g: Builder, op: Any, X: Value) -> Value:
 @rule("Int8LeakyRelu", "Int8Sigmoid", exact=True)
 def table(g: Builder, op: Any, X: Value) -> Value:
     """What each of the 256 bytes becomes, looked up."""
-    made = op.run_cpu(QTensor(BYTES.astype(np.uint8), *X.quantised))
+    made = op.run_cpu(QTensor(BYTES.astype(np.uint8), *X.quantisation()))
     return g.quantised(g.Gather(made.data, g.cast(X, np.int32)), made.scale, made.zero_point)
 
 

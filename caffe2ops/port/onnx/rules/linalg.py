@@ -44,6 +44,15 @@ def _flipped(g: Builder, x: Value) -> Value:
     return g.transpose(x, [*range(x.rank - 2), x.rank - 1, x.rank - 2])
 
 
+@rule("ConcatBatchMatMulBatchGatherOp")
+def chosen_products(g: Builder, op: Any, indices: Value, *inputs: Value) -> Value:
+    """Dot products of the inputs of an example, all with all; those at indices."""
+    parts = [g.unsqueeze(g.matrix(x), 1) for x in inputs]
+    joined = g.Concat(*parts, axis=1) if len(parts) > 1 else parts[0]
+    products = g.MatMul(joined, g.transpose(joined, [0, 2, 1]))
+    return g.Gather(g.Flatten(products, axis=1), indices, axis=1)
+
+
 def rows(g: Builder, x: Value) -> Value:
     """A matrix of the rows of x; a number counts as one row."""
     return g.matrix(x) if x.rank > 1 else g.reshape(x, -1, 1)

@@ -110,7 +110,7 @@ def moments(g: Builder, x: Value, axis: int, epsilon: float) -> tuple[Value, Val
     return mean, rstd, g.Mul(spread, rstd)
 
 
-@rule("LayerNorm")
+@rule("LayerNorm", "C10LayerNorm_DontUseThisOpYet")
 def layer_norm(
     g: Builder, op: Any, X: Value, gamma: Value | None = None, beta: Value | None = None
 ) -> tuple[Value, ...]:
@@ -170,3 +170,11 @@ def tensor_moments(g: Builder, op: Any, X: Value) -> tuple[Value, Value]:
     spread = g.Sub(X, mean)
     variance = g.reduce("ReduceMean", g.Mul(spread, spread), axes, keepdims=op.keepdims)
     return (mean if op.keepdims else g.Squeeze(mean, axes) if axes else mean), variance
+
+
+@rule("ChannelBackpropStats")
+def channel_backprop_stats(g: Builder, op: Any, X: Value, mean: Value, inv_std: Value, dY: Value) -> tuple[Value, ...]:
+    axes = [0, *range(2, X.rank)]
+    mean, inv_std = (g.unsqueeze(v, *range(1, X.rank - 1)) for v in (mean, inv_std))
+    normalised = g.Mul(g.Sub(X, mean), inv_std)
+    return g.reduce("ReduceSum", g.Mul(normalised, dY), axes), g.reduce("ReduceSum", dY, axes)

@@ -19,7 +19,7 @@ def decoded(g: Builder, codec: Codec, rows: Value) -> Value:
     """The floats of coded rows."""
     width = rows.static(1, "the table") - codec.tail
     codes, tail = g.split(rows, [width, codec.tail], 1)
-    scale, bias = g.split(_floats(g, tail, codec.scale), [1, 1], 1)
+    scale, bias = g.split(numbers_of(g, tail, codec.scale), [1, 1], 1)
     if codec.per_byte > 1:
         steps = np.asarray([1 << (i * codec.bits) for i in range(codec.per_byte)], np.int32)
         each = g.Mod(g.Div(g.unsqueeze(g.cast(codes, np.int32), 2), steps), np.int32(codec.levels + 1))
@@ -27,7 +27,7 @@ def decoded(g: Builder, codec: Codec, rows: Value) -> Value:
     return g.Add(g.Mul(g.cast(codes, np.float32), scale), bias)
 
 
-def _floats(g: Builder, tail: Value, dtype: str) -> Value:
+def numbers_of(g: Builder, tail: Value, dtype: str) -> Value:
     """The two numbers whose bytes stand in rows, little endian: sign, exponent and fraction put together.
 
     ONNX has no way to read bytes as another type before opset 26.

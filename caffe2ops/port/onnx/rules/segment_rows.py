@@ -8,7 +8,18 @@ import numpy as np
 
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
-from caffe2ops.port.onnx.rules.segment import ONE, ZERO, Ragged, count_up, longest, row_dims, starts_of, total, wide
+from caffe2ops.port.onnx.rules.segment import (
+    ONE,
+    ZERO,
+    Ragged,
+    count_up,
+    longest,
+    row_dims,
+    starts_of,
+    summed,
+    total,
+    wide,
+)
 from caffe2ops.port.values import NotPortable, Value
 
 
@@ -23,6 +34,18 @@ def lengths_gather(g: Builder, op: Any, items: Value, lengths: Value, indices: V
     taken = Ragged(g, g.Gather(lengths, wanted))
     first = g.Gather(g.Gather(starts_of(g, lengths), wanted), taken.segments)
     return g.Gather(items, g.Add(first, taken.places), axis=0)
+
+
+@rule("SparseLengthsSumSparseLookup")
+def sparse_lookup(
+    g: Builder, op: Any, indices: Value, lengths: Value, mapping: Value, weights: Value | None = None
+) -> tuple[Value, ...]:
+    """Indices of a table of which rows were left out, -1 in the mapping."""
+    row = g.Gather(mapping, indices)
+    left = g.Not(g.Equal(row, -1))
+    counts = summed(g, wide(g, left), Ragged(g, lengths, g.dim(indices, 0)).segments, g.dim(lengths, 0))
+    found = g.cast(g.Compress(row, left, axis=0), indices.dtype), g.cast(counts, np.int32)
+    return found if weights is None else (*found, g.Compress(weights, left, axis=0))
 
 
 @rule("GatherRanges")
@@ -145,6 +168,17 @@ def remove_padding(g: Builder, op: Any, data: Value, lengths: Value | None = Non
     shorter = Ragged(g, g.Sub(given, np.int64(before + behind)))
     rows = g.Add(g.Add(g.Gather(starts_of(g, given), shorter.segments), shorter.places), np.int64(before))
     return g.Gather(data, rows, axis=0), g.cast(shorter.lengths, np.int32)
+
+
+@rule("PadEmptySamples")
+def pad_empty(g: Builder, op: Any, lengths: Value, *features: Value) -> list[Value]:
+    """A row of zeros for each segment without rows: all rows move on by the empty segments before them."""
+    longer = g.Max(wide(g, lengths), ONE)
+    ragged = Ragged(g, lengths)
+    rows = g.unsqueeze(g.Add(g.Gather(starts_of(g, longer), ragged.segments), ragged.places), 1)
+    n = g.reshape(total(g, longer), [1])
+    padded = [g.ScatterND(g.full(g.vector(n, *row_dims(g, x)), 0, x.dtype), rows, x) for x in features]
+    return [g.cast(longer, lengths.dtype), *padded]
 
 
 @rule("GatherPadding")

@@ -24,22 +24,51 @@ def clipped_boxes(boxes: Tensor, size: Tensor, one: float) -> Tensor:
     return torch.minimum(boxes, torch.cat((limits, limits), -1)).clamp(min=0)
 
 
-def suppressed(boxes: Tensor, threshold: float, most: int, one: float) -> Tensor:
-    """The boxes, best first, that overlap no better one more; `most` of them if > 0."""
+def box_overlaps(boxes: Tensor, one: float) -> Tensor:
+    """What each two boxes share, over what they cover together."""
     corner, end = boxes[..., :2], boxes[..., 2:]
     areas = (end - corner + one).prod(-1)
     low = torch.maximum(corner[:, None], corner)
     high = torch.minimum(end[:, None], end)
     shared = (high - low + one).clamp(min=0).prod(-1)
-    overlaps = shared / (areas[:, None] + areas - shared)
+    return shared / (areas[:, None] + areas - shared)
+
+
+def suppressed(boxes: Tensor, threshold: float, most: int, one: float) -> Tensor:
+    """The boxes, best first, that overlap no better one more; `most` of them if > 0."""
     kept: list[int] = []
     alive = [True] * len(boxes)
-    rivals = (~(overlaps <= threshold)).tolist()
+    rivals = (~(box_overlaps(boxes, one) <= threshold)).tolist()
     for i in range(len(boxes)):
         if alive[i] and (most <= 0 or len(kept) < most):
             kept.append(i)
             alive = [a and not rival for a, rival in zip(alive, rivals[i])]
     return torch.tensor(kept, dtype=torch.long, device=boxes.device)
+
+
+def softly_suppressed(
+    boxes: Tensor,
+    scores: Tensor,
+    rows: Tensor,
+    threshold: float,
+    soft: tuple[float, float],
+    one: float,
+) -> tuple[Tensor, Tensor]:
+    """The best of the rows each time, and scores: each lowers those of what it overlaps,
+    by a gaussian or (sigma 0) beyond the threshold, till they are below the least."""
+    sigma, least = soft
+    overlaps, scores, kept = box_overlaps(boxes, one), scores.clone(), []
+    while rows.numel():
+        at = int(scores[rows].argmax())
+        best = rows[at]
+        rows = torch.where(rows == best, rows[0], rows)[1:]
+        kept.append(best)
+        overlap = overlaps[best, rows]
+        weight = torch.where(overlap > threshold, 1 - overlap, 1)
+        weight = (-overlap * overlap / sigma).exp() if sigma else weight
+        scores[rows] = scores[rows] * weight
+        rows = rows[scores[rows] >= least]
+    return torch.stack(kept) if kept else rows, scores
 
 
 def bbox_transform(
@@ -113,8 +142,10 @@ def box_with_nms_limit(
     background: int,
     counted: int,
     agnostic: bool,
+    soft: tuple[float, float] | None = None,
 ) -> tuple[Tensor, ...]:
-    """The detections of each picture: scores, boxes, classes, how many, rows, by class."""
+    """The detections of each picture: scores, boxes, classes, how many, rows, by class;
+    `soft`: sigma (0: none) and least score where scores are lowered by overlaps."""
     rows, classes = scores.shape[:2]
     scores, boxes = scores.reshape(rows, classes), boxes.reshape(rows, -1, 4)
     sizes = [rows] if splits is None else splits.long().tolist()
@@ -123,11 +154,14 @@ def box_with_nms_limit(
         parts = []
         for k in range(background, classes - 1 + background):
             at = (s[:, k] > threshold).nonzero().flatten()
-            at = at[s[at, k].argsort(descending=True, stable=True)]
-            of_class = b[:, 0 if agnostic else k]
-            at = at[suppressed(of_class[at], overlap, most, one)]
+            of_class, chance = b[:, 0 if agnostic else k], s[:, k]
+            if soft is None:
+                at = at[chance[at].argsort(descending=True, stable=True)]
+                at = at[suppressed(of_class[at], overlap, most, one)]
+            else:
+                at, chance = softly_suppressed(of_class, chance, at, overlap, soft, one)
             label = torch.full_like(at, k - background)
-            parts.append((s[at, k], of_class[at], label, at))
+            parts.append((chance[at], of_class[at], label, at))
         score, box, label, at = (torch.cat(column) for column in zip(*parts))
         if 0 < most < len(score):
             best = score.argsort(descending=True, stable=True)[:most]

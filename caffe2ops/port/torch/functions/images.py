@@ -7,13 +7,21 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 
-def resize_nearest(x: Tensor, axis: int, scale: float) -> Tensor:
-    """Another size along an axis: place y takes element int(y / scale), in float32."""
-    size = x.shape[axis]
-    factor = torch.tensor(scale, dtype=torch.float32)
-    count = int(torch.tensor(float(size)) * factor)
+def nearest(x: Tensor, axis: int, count: int, factor: Tensor) -> Tensor:
+    """`count` elements along an axis: place y takes element int(y / factor)."""
     source = (torch.arange(count, dtype=torch.float32) / factor).long()
-    return x.index_select(axis, source.clamp(max=size - 1).to(x.device))
+    return x.index_select(axis, source.clamp(max=x.shape[axis] - 1).to(x.device))
+
+
+def resize_nearest(x: Tensor, axis: int, scale: float) -> Tensor:
+    """Another size along an axis by a factor, in float32."""
+    factor = torch.tensor(scale, dtype=torch.float32)
+    return nearest(x, axis, int(torch.tensor(float(x.shape[axis])) * factor), factor)
+
+
+def resize_nearest_to(x: Tensor, axis: int, count: int) -> Tensor:
+    """Another size along an axis, in float32."""
+    return nearest(x, axis, count, torch.tensor(float(count)) / x.shape[axis])
 
 
 def channel_shuffle(x: Tensor, groups: int, axis: int = 1) -> Tensor:

@@ -114,3 +114,50 @@ def piecewise_linear(
     columns = torch.maximum(columns, bounds[:, :1])
     at = (torch.searchsorted(bounds, columns) - 1).clamp(0, slopes.shape[1] - 1)
     return (slopes.gather(1, at) * columns + intercepts.gather(1, at)).T
+
+
+def scatter_along(data: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
+    """Data with elements along an axis replaced, by the last of several."""
+    outer, inner = math.prod(data.shape[:axis]), math.prod(data.shape[axis + 1 :])
+    rows, columns = (
+        math.prod(indices.shape[:axis]),
+        math.prod(indices.shape[axis + 1 :]),
+    )
+    shape = (rows, indices.shape[axis], columns)
+    at, order = (
+        indices.reshape(shape).long(),
+        torch.arange(shape[1], device=data.device),
+    )
+    cube = data.reshape(outer, data.shape[axis], inner).clone()
+    last = torch.full_like(cube[:rows, :, :columns], -1, dtype=torch.long)
+    last = last.scatter_reduce(1, at, order[:, None].expand(shape), "amax")
+    if shape[1]:
+        new = updates.reshape(shape).gather(1, last.clamp(min=0))
+        old = cube[:rows, :, :columns].clone()
+        cube[:rows, :, :columns] = torch.where(last >= 0, new, old)
+    return cube.reshape(data.shape)
+
+
+def partition(
+    keys: Tensor,
+    more: list[Tensor],
+    count: int,
+    pack: bool,
+) -> tuple[Tensor, ...]:
+    """Keys and rows of each part: those whose key leaves its number over."""
+    shard = (keys % count).flatten()
+    first = (keys // count if pack else keys).flatten()
+    columns = [first, *(x.reshape(keys.numel(), *x.shape[keys.dim() :]) for x in more)]
+    return tuple(column[shard == k] for k in range(count) for column in columns)
+
+
+def number_range(start: Tensor, stop: Tensor, step: Tensor) -> Tensor:
+    """start, start + step, ... before stop; of whole numbers as Caffe2 counts them."""
+    if start.is_floating_point():
+        count = int(((stop - start) / step).ceil())
+    else:
+        way, by = int(stop) - int(start), int(step)
+        whole = abs(way) // abs(by) * (1 if (way < 0) == (by < 0) else -1)
+        count = whole + (whole * by < way)
+    places = torch.arange(max(count, 0), dtype=start.dtype, device=start.device)
+    return places * step + start

@@ -39,3 +39,14 @@ def gru_unit(
     update = update.sigmoid()
     h = output.tanh() * (1 - update) + update * hidden
     return staying(h, hidden, over, drop)
+
+
+def begun(initial: Tensor, x: Tensor) -> Tensor:
+    """A state with its first rows [L, N, D], and zeros for all steps of x."""
+    rows = initial if initial.dim() == 3 else initial.expand(1, x.shape[1], -1)
+    return torch.cat((rows, rows.new_zeros(x.shape[0], *rows.shape[1:])))
+
+
+def put_rows(state: Tensor, first: int, rows: Tensor) -> Tensor:
+    """The state with other rows from the first on."""
+    return torch.cat((state[:first], rows, state[first + len(rows) :]))

@@ -48,7 +48,8 @@ def if_(t: Writer, op: Any, condition: Tensor, *inputs: Tensor) -> None:
         after.append(env)
     for blob, local in names.items():
         specs = [env[blob].spec for env in after]
-        outer[blob] = Tensor(local, either(*specs), blob=blob)
+        steps = {env[blob].steps for env in after}
+        outer[blob] = Tensor(local, either(*specs), blob=blob, steps=steps.pop() if len(steps) == 1 else None)
 
 
 @rule("While")
@@ -63,10 +64,13 @@ def while_(t: Writer, op: Any, condition: Tensor, *inputs: Tensor) -> None:
         raise NotPortable(f"{missing[0]!r} has no value before the loop; fill it with zeros first")
     names = {blob: t.locals.unique(identifier(blob)) for blob in sorted(written & set(outer))}
     assign(t, names, outer)
-    outer.update({blob: Tensor(local, outer[blob].spec, blob=blob) for blob, local in names.items()})
+    for blob, local in names.items():
+        outer[blob] = Tensor(local, outer[blob].spec, blob=blob, steps=outer[blob].steps)
     env = dict(outer)
     with t.block(f"while {outer[name]}:"):
         t.walk(op.loop_net, env)
         if op.cond_net is not None:
             t.walk(op.cond_net, env)
+        if other := [blob for blob in names if env[blob].steps != outer[blob].steps]:
+            raise NotPortable(f"{other[0]!r} has another scale behind a round of the loop")
         assign(t, names, env)

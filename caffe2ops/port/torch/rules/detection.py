@@ -39,12 +39,14 @@ def generate_proposals(t: Writer, op: Any, scores: Tensor, deltas: Tensor, im_in
 @rule("BoxWithNMSLimit")
 def box_with_nms_limit(t: Writer, op: Any, scores: Tensor, boxes: Tensor, splits: Tensor | None = None) -> Any:
     upright(5 if op.rotated else 4)
+    soft = {}
     if op.soft_nms_enabled:
-        raise NotPortable("lowers scores (soft_nms_enabled = 1); keep this part in caffe2ops")
+        sigma = op.soft_nms_sigma if op.soft_nms_method == "gaussian" else 0.0
+        soft["soft"] = (sigma, op.soft_nms_min_score_thres)
     call = t.call(
         "box_with_nms_limit", scores, boxes, "None" if splits is None else splits, threshold=op.score_thresh,
         overlap=op.nms, most=op.detections_per_im, one=float(op.legacy_plus_one),
         background=int(op.input_boxes_include_bg_cls), counted=int(op.output_classes_include_bg_cls),
-        agnostic=bool(op.cls_agnostic_bbox_reg),
+        agnostic=bool(op.cls_agnostic_bbox_reg), **soft,
     )  # fmt: skip
     return Several(call) if op.n_outputs == 6 else Several(f"{call}[:{op.n_outputs}]")

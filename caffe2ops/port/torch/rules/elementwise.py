@@ -81,6 +81,11 @@ def total(t: Writer, op: Any, *inputs: Tensor) -> str:
     return " + ".join(map(str, inputs))
 
 
+@rule("SumRelu")
+def sum_relu(t: Writer, op: Any, *inputs: Tensor) -> str:
+    return f"F.relu({total(t, op, *inputs)})"
+
+
 @rule("Mean")
 def mean(t: Writer, op: Any, *inputs: Tensor) -> str:
     if len(inputs) == 1:

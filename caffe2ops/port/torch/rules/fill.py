@@ -44,3 +44,16 @@ def diagonal_fill(t: Writer, op: Any, x: Tensor) -> str:
         raise NotPortable("needs the shape as a number")
     dims = (*(x.static(i) for i in range(x.rank)), *op.extra_shape)
     return t.constant(f"{op.op_def.output[0]}_filled", op.fill(np.empty(dims, op.fills)))
+
+
+@rule("Range")
+def number_range(t: Writer, op: Any, *inputs: Tensor) -> str:
+    start, stop, step = {1: ("", *inputs, ""), 2: (*inputs, "")}.get(len(inputs), inputs)
+    like = f"{stop}.new_%s(1)"
+    given = (start or like % "zeros", stop, step or like % "ones")
+    return t.call("number_range", *given)
+
+
+@rule("SinusoidPositionEncoding")
+def position_waves(t: Writer, op: Any, positions: Tensor) -> str:
+    return t.call("position_waves", positions, op.embedding_size, float(op.alpha), float(op.amplitude))

@@ -89,6 +89,13 @@ def options(**given: tuple[Sequence[int] | int, int]) -> str:
 
 @rule("Conv", "Conv1D", "Conv2D", "Conv3D")
 def conv(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = None) -> str:
+    return back(op, convolved(t, op, X, filter, bias), X.rank)
+
+
+def convolved(
+    t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = None, x: str = "", w: str = ""
+) -> str:
+    """A convolution, channels in axis 1; x, w: images and filters that have them there."""
     rank = X.rank - 2
     if rank > 3:
         raise NotPortable(f"has {rank} spatial axes, PyTorch convolves over 3 at most")
@@ -96,7 +103,7 @@ def conv(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = No
         strides, dilations, heads, tails = ([n] * rank for n in (1, 1, 0, 0))
     else:
         _, strides, dilations, heads, tails = windows(op, X)
-    x, pads = first(t, op, X), heads
+    x, pads = x or first(t, op, X), heads
     if heads != tails or min(heads, default=0) < 0:
         x, pads = padded(t, x, heads, tails), [0] * rank
     given = options(stride=(strides, 1), padding=(pads, 0), dilation=(dilations, 1), groups=(op.group, 1))
@@ -108,9 +115,9 @@ def conv(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = No
             f"{', bias=False' if bias is None else ''})",
             {"weight": (filter, _filter_first(op)), **({} if bias is None else {"bias": (bias, _flat)})},
         )  # fmt: skip
-        return back(op, f"{made}({x})", X.rank)
-    w = to_first(filter, filter.rank) if op.channels_last else str(filter)
-    return back(op, f"F.conv{rank}d({x}, {w}{'' if bias is None else f', {bias}'}{given})", X.rank)
+        return f"{made}({x})"
+    w = w or (to_first(filter, filter.rank) if op.channels_last else str(filter))
+    return f"F.conv{rank}d({x}, {w}{'' if bias is None else f', {bias}'}{given})"
 
 
 def _filter_first(op: Any) -> Any:
@@ -124,7 +131,16 @@ def _flat(a: Any) -> Any:
 
 @rule("ConvTranspose")
 def conv_transpose(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = None) -> str:
-    """PyTorch lets no adjustment reach the stride, and pads alike on both sides; what is over is padded or cut."""
+    return back(op, transposed(t, op, X, filter, bias), X.rank)
+
+
+def transposed(
+    t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor | None = None, x: str = "", w: str = ""
+) -> str:
+    """A transposed convolution, channels in axis 1; x, w: images and filters that have them there.
+
+    PyTorch lets no adjustment reach the stride, and pads alike on both sides; what is over is padded or cut.
+    """
     pads = [0] * 4 if op.legacy_pad in (VALID, SAME) else op.explicit_pads(2)
     strides, adjs = op.spelled("strides", 2, 1), op.spelled("adjs", 2, 0)
     heads, tails = pads[:2], [p - a for p, a in zip(pads[2:], adjs)]
@@ -135,7 +151,7 @@ def conv_transpose(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor |
         given = options(stride=(strides, 1), groups=(op.group, 1))
     else:
         given = options(stride=(strides, 1), padding=(heads, 0), output_padding=(extra, 0), groups=(op.group, 1))
-    x = first(t, op, X)
+    x = x or first(t, op, X)
     inside = bias is not None and plain
     if filter.owned and (bias is None or (bias.owned and plain)):
         sizes = filter.shape[1:-1] if op.channels_last else filter.shape[2:]
@@ -147,13 +163,13 @@ def conv_transpose(t: Writer, op: Any, X: Tensor, filter: Tensor, bias: Tensor |
         )  # fmt: skip
         text = f"{made}({x})"
     else:
-        w = to_first(filter, filter.rank) if op.channels_last else str(filter)
+        w = w or (to_first(filter, filter.rank) if op.channels_last else str(filter))
         text = f"F.conv_transpose2d({x}, {w}{f', {bias}' if inside else ''}{given})"
     if not plain:
         text = padded(t, str(t.let("whole", text)), ahead, behind)
         text = text if bias is None else f"{text} + {bias}[:, None, None]"
         text = str(t.let("nchw", text)) if op.channels_last else text
-    return back(op, text, X.rank)
+    return text
 
 
 @rule("MaxPool", "MaxPool1D", "MaxPool2D", "MaxPool3D")
@@ -216,18 +232,22 @@ def pad_image(t: Writer, op: Any, X: Tensor) -> str:
     return back(op, padding(x, heads, tails, mode=mode), X.rank)
 
 
+def resized(t: Writer, X: Tensor, factors: dict[int, float]) -> str:
+    """Elements repeated or left out along axes."""
+    text = str(X)
+    for axis, scale in factors.items():
+        if scale == 1:
+            continue
+        x = text if text == str(X) else str(t.let("part", text))
+        whole = scale.is_integer()
+        text = f"{x}.repeat_interleave({int(scale)}, {axis})" if whole else t.call("resize_nearest", x, axis, scale)
+    return text
+
+
 @rule("ResizeNearest", "ResizeNearest3D")
 def resize_nearest(t: Writer, op: Any, X: Tensor, scales: Tensor | None = None) -> str:
-    text = str(X)
-    for axis, scale in zip(op.axes, op.scales(None if scales is None else scales.constant("scales"))):
-        if float(scale) != 1.0:
-            whole = float(scale).is_integer()
-            text = (
-                f"{text}.repeat_interleave({int(scale)}, {axis})"
-                if whole
-                else t.call("resize_nearest", text, axis, float(scale))
-            )
-    return text
+    given = op.scales(None if scales is None else scales.constant("scales"))
+    return resized(t, X, dict(zip(op.axes, map(float, given))))
 
 
 @rule("UpsampleBilinear")
@@ -238,28 +258,10 @@ def upsample_bilinear(t: Writer, op: Any, X: Tensor, scales: Tensor | None = Non
     return back(op, text, X.rank)
 
 
-@rule("Im2Col")
-def im2col(t: Writer, op: Any, X: Tensor) -> str:
-    kernel, strides, dilations, heads, tails = windows(op, X)
-    if op.channels_last or len(kernel) != 2:
-        raise NotPortable("needs images of order NCHW with two spatial axes")
-    x = padded(t, str(X), heads, tails)
-    size, out = literal(tuple(kernel)), [w.out for w in op.windows(tuple(X.static(i) for i in (2, 3)))]
-    given = options(dilation=(dilations, 1), stride=(strides, 1))
-    return f"F.unfold({x}, {size}{given}).unflatten(2, {literal(tuple(out))})"
-
-
 @rule("AffineChannel")
 def affine_channel(t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor) -> str:
     fit = "" if op.channels_last or X.rank == 2 else f"[{', '.join([':', *['None'] * (X.rank - 2)])}]"
     return f"{X} * {scale}{fit} + {bias}{fit}"
-
-
-@rule("RoIAlign")
-def roi_align(t: Writer, op: Any, X: Tensor, rois: Tensor) -> str:
-    size = literal((op.pooled_h, op.pooled_w))
-    text = t.call("roi_align", first(t, op, X), rois, size, op.spatial_scale, op.sampling_ratio, bool(op.aligned))
-    return back(op, text, 4)
 
 
 @rule("MaxPoolWithIndex")

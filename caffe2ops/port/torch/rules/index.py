@@ -162,3 +162,24 @@ def piecewise_linear(t: Writer, op: Any, x: Tensor, *given: Tensor) -> str:
         return made
     second = t.let("second", made)
     return f"torch.cat((1 - {second}, {second}), 1)"
+
+
+@rule("BatchBucketOneHot")
+def bucket_one_hot(t: Writer, op: Any, data: Tensor, lengths: Tensor, boundaries: Tensor) -> str:
+    return t.call("bucket_one_hot", matrix(data), lengths, boundaries)
+
+
+@rule("Percentile")
+def percentiles(t: Writer, op: Any, values: Tensor, points: Tensor, lengths: Tensor) -> str:
+    return t.call("percentiles", values, points, lengths)
+
+
+@rule("Scatter")
+def scatter(t: Writer, op: Any, data: Tensor, indices: Tensor, updates: Tensor) -> str:
+    return t.call("scatter_along", data, indices, updates, op.axis % data.rank)
+
+
+@rule("Partition")
+def partition(t: Writer, op: Any, keys: Tensor, *more: Tensor) -> Several:
+    rows = f"[{', '.join(map(str, more))}]"
+    return Several(t.call("partition", keys, rows, op.partitions, bool(op.pack_first_input)))

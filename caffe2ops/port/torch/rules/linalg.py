@@ -99,3 +99,23 @@ def chosen_products(t: Writer, op: Any, indices: Tensor, *inputs: Tensor) -> str
 @rule("ReduceFrontWeightedSum")
 def weighted_rows(t: Writer, op: Any, data: Tensor, scalars: Tensor) -> str:
     return f"torch.tensordot({scalars}, {data}, {op.num_reduce_dim})"
+
+
+@rule("TT")
+def tensor_train(t: Writer, op: Any, x: Tensor, b: Tensor, cores: Tensor) -> str:
+    ranks, given = op.tt_ranks, list(zip(op.inp_sizes, op.out_sizes))
+    sizes = [(n * ranks[k + 1], ranks[k] * m, m) for k, (n, m) in enumerate(given)]
+    return t.call("tensor_train", x, b, cores, sizes[::-1])
+
+
+@rule("FbGemmPack", "FbGemmPackTranspose")
+def pack_half(t: Writer, op: Any, x: Tensor) -> str:
+    rounded = f"{matrix(x, op.axis_w)}.clamp(-65504, 65504).half().float()"
+    return f"{rounded}.T" if op.transposed else rounded
+
+
+@rule("FbFCPacked")
+def packed_fully_connected(t: Writer, op: Any, x: Tensor, w: Tensor, b: Tensor) -> str:
+    axis = op.axis % x.rank
+    rows = str(x) if axis == x.rank - 1 else f"{x}.flatten({axis})"
+    return f"F.linear({rows}, {w}, {b})"

@@ -91,7 +91,7 @@ def group_norm(t: Writer, op: Any, X: Tensor, gamma: Tensor, beta: Tensor) -> tu
     return back(op, text, X.rank), f"{parts}.mean(2)", spread
 
 
-@rule("LayerNorm")
+@rule("LayerNorm", "C10LayerNorm_DontUseThisOpYet")
 def layer_norm(
     t: Writer, op: Any, X: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
 ) -> tuple[str, ...]:

@@ -54,6 +54,22 @@ def fused_floats(t: Writer, op: Any, x: Tensor) -> str:
     return f"{text}.half()" if "16" in op.parsed.outputs[0].dtype else text
 
 
+ENCODERS = [
+    *(f"{kind}ToFused8BitRowwiseQuantized{tail}" for kind in ("Float", "HalfFloat") for tail in ("", "HalfScaleBias")),
+    *(f"{kind}ToFused{bits}Bit{fake}RowwiseQuantized"
+      for kind in ("Float", "Half") for bits in (2, 4) for fake in ("", "Fake")),
+]  # fmt: skip
+
+
+@rule(*ENCODERS)
+def fused_codes(t: Writer, op: Any, x: Tensor) -> str:
+    codec = op.codec
+    kind = "" if codec.scale == "float32" else ", torch.float16"
+    t.use("encoded")
+    more = f", half=True{'' if codec.packed else ', packed=False'}" if codec.half else ""
+    return f"encoded({x}, {codec.bits}{kind}{more})"
+
+
 @rule("GatherFused8BitRowwise")
 def gather_fused(t: Writer, op: Any, data: Tensor, indices: Tensor) -> str:
     return decoded(t, EIGHT, f"{data}[{indices}.long()]")

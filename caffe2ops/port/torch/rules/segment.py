@@ -174,6 +174,17 @@ def lengths_top_k(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> Several:
     return Several(t.call("lengths_top_k", data, lengths, op.k))
 
 
+@rule("TopKPool")
+def top_k_pool(t: Writer, op: Any, data: Tensor, lengths: Tensor, each: Tensor | None = None) -> Several:
+    most = str(op.checked_k()) if each is None else f"int({each}.max()) if {each}.numel() else 0"
+    given: dict[str, Any] = {"each": each} if each is not None else {}
+    given |= {"by_place": True} if op.order == "position" else {}
+    given |= {"spread": True} if op.mode == "mask" else {}
+    if each is not None:
+        most = str(t.let("most", most))
+    return Several(t.call("top_k_pool", data, lengths, most, op.ranked_axis(data.rank), **given))
+
+
 # --- padding of segments ---
 
 

@@ -124,13 +124,13 @@ def slice_(t: Writer, op: Any, x: Tensor, starts: Tensor | None = None, ends: Te
         bounds = zip(starts.array.tolist(), ends.array.tolist())
     else:
         bounds = zip(op.starts, op.ends)
-    cuts = [_bounds(a, b) for a, b in bounds]
+    cuts = [between(a, b) for a, b in bounds]
     while cuts and cuts[-1] == ":":
         cuts.pop()
     return f"{x}[{', '.join(cuts)}]" if cuts else str(x)
 
 
-def _bounds(start: int, end: int) -> str:
+def between(start: int, end: int) -> str:
     """A slice; of numbers below 0, -1 stands behind the last element, -2 before it."""
     first = str(start) if start > 0 else "" if start == 0 else str(start + 1) if start < -1 else "-1:0"
     if first == "-1:0":
