@@ -22,12 +22,13 @@ pytest.importorskip("onnxruntime")
 
 from caffe2ops import QTensor, Workspace  # noqa: E402
 from caffe2ops.cli.port_from_onnx import from_onnx as command  # noqa: E402
+from caffe2ops.ops.detection.by_score import equal_by_index  # noqa: E402
 from caffe2ops.port import to_onnx  # noqa: E402
 from caffe2ops.port.from_onnx import NodeError, from_onnx, prove  # noqa: E402
 from caffe2ops.port.from_onnx.rules import rules  # noqa: E402
 from caffe2ops.port.onnx.proof import of_caffe2ops, session  # noqa: E402
 from caffe2ops.port.proof import compare  # noqa: E402
-from tests.test_port_onnx import FIRST, explained, exported, load_model, load_net  # noqa: E402
+from tests.test_port_onnx import EIGHT_BITS, FIRST, explained, exported, load_model, load_net  # noqa: E402
 
 PASSING = Path(__file__).with_name("port_from_onnx_passing.txt")
 RANDOM = ("test_bernoulli",)  # whose numbers are random, in onnx as here
@@ -194,15 +195,18 @@ def test_samples_there_and_back(sample: Any) -> None:
 # nets of ../shared that are small enough to be taken there and back at every run
 SMALL_NETS = (
     "googlenet_tail_fc", "onnx_superres_reshape", "pinn_ac_model", "pinn_hemt_dc_9_adjoint", "s_alexnet",
-    "s_mnist_deploy_pbtxt", "s_mobilenet_v2_fp32", "s_tiny_darknet", "style_crayon",
+    "s_mnist_deploy_pbtxt", "s_mobilenet_v2_fp32", "s_tiny_darknet", "style_crayon", "mask_rcnn_2go_int8_nodet",
+    "s_mask_rcnn_2go_int8_resize", "s_mask_rcnn_2go_fp32_first", "s_faster_rcnn_r50c4",
 )  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:.* has no argument:UserWarning")
 @pytest.mark.parametrize("name", SMALL_NETS)
 def test_nets_there_and_back(name: str, shared: Path) -> None:
+    """Those of 8 bits as whole numbers; boxes of equal scores in the order in which ONNX takes them."""
     net, workspace, feeds = load_model(name, shared)
-    there_and_back(to_onnx(net, workspace, feeds), feeds)
+    with equal_by_index():
+        there_and_back(to_onnx(net, workspace, feeds, exact_int8=name in EIGHT_BITS), feeds)
 
 
 # --- the core ---
