@@ -66,12 +66,22 @@ class Softmax(_Rows):
     gradient = "SoftmaxGradient(Y, dY) -> dX"
 
     def run_cpu(self, X: Any) -> Any:
-        out, shape = self.out(0, X.shape, X.dtype), self.matrix(X.shape)
-        for x, y in _blocks(X.reshape(shape), out.reshape(shape)):
-            np.subtract(x, np.maximum.reduce(x, axis=1, keepdims=True), out=y)
-            np.exp(y, out=y)
-            y /= np.add.reduce(y, axis=1, keepdims=True)
+        out = self.out(0, X.shape, X.dtype)
+        self.bind((X,), (out,))()
         return out
+
+    def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Step:
+        shape = self.matrix(inputs[0].shape)
+        blocks = list(_blocks(inputs[0].reshape(shape), outputs[0].reshape(shape)))
+        largest, total = (partial(f.reduce, axis=1, keepdims=True) for f in (np.maximum, np.add))
+
+        def run() -> None:
+            for x, y in blocks:
+                np.subtract(x, largest(x), y)
+                np.exp(y, y)
+                np.divide(y, total(y), y)
+
+        return run
 
     def run_cuda(self, X: Any) -> Any:
         import cupy
