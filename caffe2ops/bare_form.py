@@ -55,7 +55,9 @@ class BareForm:
                 own = [(blob, value) for blob, value in own if index not in self.restless and blob not in op.inputs]
                 self.steps.append(partial(self._guarded, step, own))
                 continue
-            self.steps.append(partial(_handing, call, own) if own else call)
+            # who else runs on a loose blob has not seen its arrays come and go
+            handed = [(blob.set if blob in loose else partial(setattr, blob, "value"), value) for blob, value in own]
+            self.steps.append(partial(_handing, call, handed) if handed else call)
             self.blobs.update((*op.inputs, *op.outputs))
         self.blobs -= loose
 
@@ -122,7 +124,7 @@ def _sources(operators: Sequence[Operator]) -> list[list[int | None]]:
     return found
 
 
-def _handing(call: Callable[[], Any], outputs: list[tuple[Blob, Any]]) -> None:
+def _handing(call: Callable[[], Any], outputs: Sequence[tuple[Callable[[Any], None], Any]]) -> None:
     call()
-    for blob, value in outputs:
-        blob.value = value
+    for hand, value in outputs:
+        hand(value)

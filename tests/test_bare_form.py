@@ -84,7 +84,7 @@ def test_as_operator_by_operator(name: str) -> None:
 
 
 def settled(workspace: Workspace, *ops: OperatorDef) -> BoundNet:
-    bound = workspace.create(NetDef(name=f"net of {ops[0].output[0]}", op=ops))
+    bound = workspace.create(NetDef(name=f"net of {ops[0].type}", op=ops))
     for _ in range(3):
         bound.run()
     assert bound._bare is not None
@@ -114,6 +114,21 @@ def test_another_net_on_the_same_blobs() -> None:
         first.run()
         second.run()
         np.testing.assert_allclose(workspace.fetch("q"), np.full(4, 3 * np.exp(2 * np.tanh(factor))), rtol=1e-6)
+
+
+def test_two_nets_that_write_one_blob() -> None:
+    """The first does not watch it, as it holds another array in every run of it."""
+    workspace = Workspace()
+    workspace.feed("ids", np.int32([3, 1, 3]))
+    workspace.feed("y", np.ones(4, np.float32))
+    first = settled(workspace, op("Unique", "ids", "p"), op("Tanh", "y", "p"))
+    workspace.feed("z", np.ones(8, np.float32))
+    second = settled(workspace, op("Scale", "z", "p", scale=2.0))
+    for _ in range(3):
+        first.run()
+        np.testing.assert_allclose(workspace.fetch("p"), np.full(4, np.tanh(1)), rtol=1e-6)
+        second.run()
+        np.testing.assert_array_equal(workspace.fetch("p"), np.full(8, 2.0))
 
 
 def test_a_run_that_fails_leaves_what_others_can_go_on_with() -> None:
