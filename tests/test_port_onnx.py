@@ -269,8 +269,6 @@ def test_model(name: str, shared: Path) -> None:
 @pytest.mark.parametrize("name", EIGHT_BITS)
 def test_model_of_8_bits_between_floats(name: str, shared: Path) -> None:
     """Every operator is within a step. What comes together is more, and the report says what to do."""
-    if OLD:
-        pytest.skip("onnxruntime up to 1.23 has no Max of bytes")
     net, workspace, feeds = load_model(name, shared)
     model = to_onnx(net, workspace, feeds)
     report = prove(model, feeds, stepwise=True)

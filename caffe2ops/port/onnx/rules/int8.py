@@ -87,7 +87,7 @@ def max_pool(g: Builder, op: Any, X: Value) -> Value:
 
 @rule("Int8Relu")
 def relu(g: Builder, op: Any, X: Value) -> Value:
-    return like(g, op, X, g.Max(X, np.uint8(X.quantisation()[1])))
+    return like(g, op, X, g.Clip(X, np.uint8(X.quantisation()[1])))
 
 
 @rule("Int8LeakyRelu")

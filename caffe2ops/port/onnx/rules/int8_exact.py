@@ -144,7 +144,7 @@ def average_pool(g: Builder, op: Any, X: Value) -> Value:
 @rule("Int8MaxPool", "Int8MaxPoolRelu", exact=True)
 def max_pool(g: Builder, op: Any, X: Value) -> Value:
     y = to_last(g, g.cast(greatest(g, op, to_first(g, g.cast(X, F))), np.uint8))
-    return like(g, op, X, g.Max(y, np.uint8(zero_of(X))) if op.relu else y)
+    return like(g, op, X, g.Clip(y, np.uint8(zero_of(X))) if op.relu else y)
 
 
 @rule("Int8LeakyRelu", "Int8Sigmoid", exact=True)
