@@ -142,6 +142,15 @@ samples = [
         error="wants one spatial axis at least",
         note="no spatial axis",
     ),
+    Sample(
+        "Conv",
+        [X, W],
+        {**KERNEL, "dilation": 2, "legacy_pad": 3},
+        error="dilation = 2 with legacy_pad CAFFE",
+        note="Caffe's rounding, dilated",
+        golden=False,
+        reason="Caffe2 reads beyond the image",
+    ),
     Sample("Conv", [X[:, :, :0], W], KERNEL, error="only the batch .* may be empty", note="no rows"),
     Sample(
         "Conv",

@@ -222,6 +222,8 @@ def _caffe_pooling(w: Window, axis: int) -> Window:
     """Caffe rounded the number of positions up, but let no window begin in the padding behind the image."""
     if w.head < 0:
         raise ValueError(f"padding is {w.head} with legacy_pad CAFFE_LEGACY_POOLING, wants >= 0")
+    if w.dilation != 1:  # Caffe2 counts places as if there were none, and reads beyond the image
+        raise ValueError(f"dilation = {w.dilation} with legacy_pad CAFFE_LEGACY_POOLING, wants 1")
     room = w.size + 2 * w.head - w.kernel
     out = -(-room // w.stride) + 1
     if w.head > 0 and (out - 1) * w.stride >= w.size + w.head:
