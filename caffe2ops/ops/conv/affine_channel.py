@@ -28,7 +28,12 @@ class Affine(Image):
                 raise ValueError(f"{name}: shape is {list(given.shape)}, wants a number for each of {count} channels")
         return count
 
-    def along(self, numbers: np.ndarray) -> np.ndarray:
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes of `planes` that are no channels."""
+        return (0, 1) if self.channels_last else (0, 2)
+
+    def along(self, numbers: Any) -> Any:
         """Numbers for each channel, to go with `planes`."""
         return numbers.reshape(-1) if self.channels_last else numbers.reshape(-1, 1)
 
@@ -68,6 +73,14 @@ class AffineChannel(Affine):
 
         return run
 
+    def run_cuda(self, X: Any, scale: Any, bias: Any) -> Any:
+        from caffe2ops.ops.elementwise.row_scaling_cuda import LINEAR
+
+        self.infer(X, scale, bias)
+        Y = self.out(0, X.shape, X.dtype)
+        LINEAR(self.planes(X), self.along(scale), self.along(bias), out=self.planes(Y))
+        return Y
+
 
 class AffineChannelGradient(Affine):
     """Gradients of AffineChannel: of X; with is_learnable of scale and bias too, which takes X as second input.
@@ -104,7 +117,7 @@ class AffineChannelGradient(Affine):
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
         dY, *images, scale = inputs
         dy, dx, factors = self.planes(dY), self.planes(outputs[0]), self.along(scale)
-        axes = (0, 1) if self.channels_last else (0, 2)
+        axes = self.axes
 
         def run() -> None:
             for X in images:
@@ -113,6 +126,19 @@ class AffineChannelGradient(Affine):
             np.multiply(dy, factors, out=dx)
 
         return run
+
+    def run_cuda(self, dY: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.elementwise.row_scaling_cuda import linear_gradient
+        from caffe2ops.ops.reduce.sums_cuda import PRODUCT
+
+        specs = self.infer(dY, *rest)[: self.n_outputs]
+        outs = tuple(self.out(i, spec.shape, spec.dtype) for i, spec in enumerate(specs))
+        dy, dx, factors = self.planes(dY), self.planes(outs[0]), self.along(rest[-1])
+        if self.is_learnable:
+            linear_gradient(dy, self.planes(rest[0]), factors, self.axes, dx, *outs[1:])
+        else:
+            PRODUCT(dy, factors, out=dx)
+        return outs
 
 
 class NormalizePlanarYUV(Settled):

@@ -136,3 +136,9 @@ class ChannelBackpropStats(Image):
             np.add.reduce(dy, axis=(0, 2), out=outputs[1])
 
         return run
+
+    def run_cuda(self, X: Any, mean: Any, inv_std: Any, output_grad: Any) -> Any:
+        from caffe2ops.ops.conv.channels_cuda import backprop_stats
+
+        outs = tuple(self.out(i, spec.shape, spec.dtype) for i, spec in enumerate(self.infer(X, mean, inv_std, None)))
+        return backprop_stats(self.planes(X), mean[:, None], inv_std[:, None], self.planes(output_grad), outs)

@@ -14,7 +14,7 @@ from caffe2ops.operator import Arg, Step, row
 from caffe2ops.ops.conv.columns import Columns
 from caffe2ops.ops.conv.depthwise import FEW, Depthwise
 from caffe2ops.ops.conv.filtered import Filtered, FilteredForward, FilteredGradient
-from caffe2ops.ops.conv.geometry import ConvPoolArgs, grouped, stacked
+from caffe2ops.ops.conv.geometry import ConvPoolArgs, Window, grouped, stacked
 from caffe2ops.ops.shape.axes import differ
 
 # fmt: off
@@ -55,12 +55,15 @@ class Convolution(Filtered, ConvPoolArgs):
             raise ValueError(f"filter: spatial dims are {list(kernel)}, the kernel is {list(wanted)}")
         return self.joined(batch, filter.shape[0], dims)
 
+    def windows_over(self, X: Any) -> tuple[Window, ...]:
+        """The windows over images like X."""
+        return self.windows(self.split("X", X.shape)[2])
+
     def columns(self, X: np.ndarray) -> Columns:
         """The columns for images like X, kept from run to run."""
         key = (X.shape, X.dtype)
         if self._plan[0] != key:
-            windows = self.windows(self.split("X", X.shape)[2])
-            self._plan = key, Columns(X.shape, self.group, windows, self.channels_last, X.dtype)
+            self._plan = key, Columns(X.shape, self.group, self.windows_over(X), self.channels_last, X.dtype)
         return self._plan[1]
 
 
@@ -84,7 +87,13 @@ class Conv(Convolution, FilteredForward):
         flops: Any = 2 * outputs[0].size * prod(inputs[1].shape[1:]) if inputs[1].known else UNKNOWN
         return Cost(flops, sum(s.nbytes for s in inputs), outputs[0].nbytes)
 
+    run_cuda = FilteredForward.run_cpu
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        if self.device == "cuda":
+            from caffe2ops.ops.conv import conv_cuda
+
+            return partial(conv_cuda.convolve, self, inputs, outputs)
         X, filter, *bias = inputs
         if self._is_depthwise(X, filter, outputs[0]):
             return partial(self._depthwise_of(X).run, X, filter, bias[0] if bias else None, outputs[0])
@@ -132,7 +141,13 @@ class ConvGradient(Convolution, FilteredGradient):
         flops: Any = 2 * products * inputs[2].size * prod(inputs[1].shape[1:]) if inputs[1].known else UNKNOWN
         return Cost(flops, sum(s.nbytes for s in inputs), sum(s.nbytes for s in outputs))
 
+    run_cuda = FilteredGradient.run_cpu
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        if self.device == "cuda":
+            from caffe2ops.ops.conv import conv_cuda
+
+            return partial(conv_cuda.convolve_back, self, inputs, outputs)
         X, filter, dY = inputs
         dfilter, *rest = outputs
         dbias = None if self.no_bias else rest.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -70,12 +71,15 @@ class TransposedConvolution(Filtered):
             )
         return Window(size, kernel, stride, 1, head, tail, positions)
 
+    def windows_over(self, X: Any) -> tuple[Window, ...]:
+        """The windows over the output for inputs like X."""
+        return tuple(self._window(axis, d) for axis, d in enumerate(self.split("X", X.shape)[2]))
+
     def columns(self, X: np.ndarray, outputs: tuple[int, ...]) -> Columns:
         """The columns of output images of that shape for inputs like X, kept from run to run."""
         key = (X.shape, outputs, X.dtype)
         if self._plan[0] != key:
-            windows = tuple(self._window(axis, d) for axis, d in enumerate(self.split("X", X.shape)[2]))
-            self._plan = key, Columns(outputs, self.group, windows, self.channels_last, X.dtype)
+            self._plan = key, Columns(outputs, self.group, self.windows_over(X), self.channels_last, X.dtype)
         return self._plan[1]
 
 
@@ -105,7 +109,13 @@ class ConvTranspose(TransposedConvolution, FilteredForward):
         flops: Any = 2 * inputs[0].size * prod(inputs[1].shape[1:]) if inputs[1].known else UNKNOWN
         return Cost(flops, sum(s.nbytes for s in inputs), outputs[0].nbytes)
 
+    run_cuda = FilteredForward.run_cpu
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        if self.device == "cuda":
+            from caffe2ops.ops.conv import conv_cuda
+
+            return partial(conv_cuda.transposed, self, inputs, outputs)
         X, filter, *bias = inputs
         Y = outputs[0]
         columns, W = self.columns(X, Y.shape), stacked(filter, self.group).transpose(0, 2, 1)
@@ -134,7 +144,13 @@ class ConvTransposeGradient(TransposedConvolution, FilteredGradient):
         flops: Any = 2 * products * inputs[0].size * prod(inputs[1].shape[1:]) if inputs[1].known else UNKNOWN
         return Cost(flops, sum(s.nbytes for s in inputs), sum(s.nbytes for s in outputs))
 
+    run_cuda = FilteredGradient.run_cpu
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        if self.device == "cuda":
+            from caffe2ops.ops.conv import conv_cuda
+
+            return partial(conv_cuda.transposed_back, self, inputs, outputs)
         X, filter, dY = inputs
         dfilter, *rest = outputs
         dbias = None if self.no_bias else rest.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -24,6 +25,14 @@ class Patches(ConvPoolArgs):
         batch, channels, spatial = self.split("X", X.shape)
         kernel = self.spelled("kernels", 2, 0)
         return self.joined(batch, channels * kernel[0] * kernel[1], self.out_dims(spatial))
+
+    def on_cuda(self, images: Any) -> list[Any]:
+        """The steps from such images to their columns, and back, on CUDA arrays."""
+        from caffe2ops.ops.conv import im2col_cuda
+
+        batch, channels, spatial = self.split("X", images.shape)
+        outer, inner = (batch, channels) if self.channels_last else (batch * channels, 1)
+        return im2col_cuda.steps_of(self.windows(spatial), outer, 1, inner, self.channels_last)
 
     def pairs(self, images: np.ndarray, columns: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """(elements, their places in the columns) of each tap, views; what a tap misses in the padding is left out."""
@@ -61,7 +70,13 @@ class Im2Col(Patches):
     def infer(self, X: Any) -> TensorSpec:
         return TensorSpec(self.columns_shape(X), X.dtype)
 
+    run_cuda = Patches.run_cpu
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        if self.device == "cuda":
+            from caffe2ops.ops.conv import im2col_cuda
+
+            return partial(im2col_cuda.gather, inputs[0], self.on_cuda(inputs[0]), outputs[0])
         pairs = self.pairs(inputs[0], outputs[0])
 
         def run() -> None:
@@ -88,7 +103,13 @@ class Col2Im(Patches):
             raise ValueError(f"columns: shape is {list(columns.shape)}, wants {list(shape)}")
         return TensorSpec(X.shape, X.dtype)
 
+    run_cuda = Patches.run_cpu
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Step:
+        if self.device == "cuda":
+            from caffe2ops.ops.conv import im2col_cuda
+
+            return partial(im2col_cuda.fold, inputs[0], self.on_cuda(outputs[0]), outputs[0])
         pairs = self.pairs(outputs[0], inputs[0])
 
         def run() -> None:

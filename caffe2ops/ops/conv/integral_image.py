@@ -40,6 +40,8 @@ class IntegralImage(Settled):
 
         return run
 
+    run_cuda = Settled.run_cpu
+
 
 class IntegralImageGradient(Settled):
     """What Caffe2 takes for the gradient of IntegralImage: the sums of dY over rows to i and columns to j.
@@ -64,3 +66,5 @@ class IntegralImageGradient(Settled):
             dX[...] = dY.cumsum(axis=2, dtype=np.float64).cumsum(axis=3)
 
         return run
+
+    run_cuda = Settled.run_cpu

@@ -45,7 +45,7 @@ class SpaceToBatch(SpaceBatch):
         b = self.block_size
         return TensorSpec((N * b * b, C, (H + top + bottom) // b, (W + left + right) // b), X.dtype)
 
-    def run_cpu(self, X: np.ndarray) -> Any:
+    def run_cpu(self, X: Any) -> Any:
         spec, b = self.infer(X), self.block_size
         top, left, bottom, right = self.pads()
         Y = self.out(0, spec.shape, X.dtype)
@@ -54,6 +54,8 @@ class SpaceToBatch(SpaceBatch):
         blocks = padded.reshape(N, C, spec.shape[2], b, spec.shape[3], b).transpose(3, 5, 0, 1, 2, 4)
         Y.reshape(blocks.shape)[...] = blocks
         return Y
+
+    run_cuda = run_cpu
 
 
 class BatchToSpace(SpaceBatch):
@@ -79,7 +81,7 @@ class BatchToSpace(SpaceBatch):
                 raise ValueError(f"X: {what} without padding would be {size}")
         return TensorSpec((N // (b * b), C, height, width), X.dtype)
 
-    def run_cpu(self, X: np.ndarray) -> Any:
+    def run_cpu(self, X: Any) -> Any:
         spec, b = self.infer(X), self.block_size
         top, left, _, _ = self.pads()
         Y = self.out(0, spec.shape, X.dtype)
@@ -88,3 +90,5 @@ class BatchToSpace(SpaceBatch):
         whole = blocks.reshape(N // (b * b), C, H * b, W * b)
         Y[...] = whole[:, :, top : top + Y.shape[2], left : left + Y.shape[3]]
         return Y
+
+    run_cuda = run_cpu

@@ -16,6 +16,14 @@ def checked(indices: np.ndarray) -> np.ndarray:
     return indices
 
 
+def check_on_device(indices: Any) -> None:
+    """The same for an array on the device, from which a flag is read."""
+    import cupy
+
+    if int((cupy.sort(indices) != cupy.arange(indices.size, dtype=indices.dtype)).any()):
+        checked(cupy.asnumpy(indices))
+
+
 class BatchPermutation(Operator):
     """Y[i] = X[indices[i]]. Raises IndexError where indices are no permutation.
 
@@ -29,6 +37,10 @@ class BatchPermutation(Operator):
     def run_cpu(self, X: np.ndarray, indices: np.ndarray) -> Any:
         return np.take(X, checked(indices), axis=0, out=self.out(0, X.shape, X.dtype))
 
+    def run_cuda(self, X: Any, indices: Any) -> Any:
+        check_on_device(indices)
+        return X[indices]
+
 
 class BatchPermutationGradient(Operator):
     """Gradient of BatchPermutation: dX[indices[i]] = dY[i]. Caffe2: operators/batch_permutation_op."""
@@ -38,4 +50,10 @@ class BatchPermutationGradient(Operator):
     def run_cpu(self, indices: np.ndarray, dY: np.ndarray) -> Any:
         dX = self.out(0, dY.shape, dY.dtype)
         dX[checked(indices)] = dY
+        return dX
+
+    def run_cuda(self, indices: Any, dY: Any) -> Any:
+        check_on_device(indices)
+        dX = self.out(0, dY.shape, dY.dtype)
+        dX[indices] = dY
         return dX

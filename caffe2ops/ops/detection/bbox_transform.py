@@ -11,6 +11,7 @@ from caffe2ops.operator import FORBIDDEN, Arg, Operator
 from caffe2ops.ops.detection.boxes import Upright, images_of
 from caffe2ops.ops.detection.rotated_boxes import Rotated
 from caffe2ops.ops.shape.axes import differ
+from caffe2ops.registry import array_module
 
 
 class BoxArgs(Operator):
@@ -79,11 +80,29 @@ class BBoxTransform(MovedBoxArgs):
 
     def run_cpu(self, rois: np.ndarray, deltas: np.ndarray, im_info: np.ndarray) -> Any:
         self.infer(rois, deltas, im_info)
-        kind = self.boxes(self.rotated)
-        image = images_of(rois, kind.numbers, len(im_info))
+        return self.transformed(rois, deltas, im_info, self.images(rois, len(im_info)))
+
+    def run_cuda(self, rois: Any, deltas: Any, im_info: Any) -> Any:
+        from caffe2ops.ops.detection.boxes_cuda import images_of
+        from caffe2ops.ops.segment.lengths_cuda import on_host
+
+        self.infer(rois, deltas, im_info)
+        image, bad = images_of(rois, self.boxes(self.rotated).numbers, len(im_info))
+        if int(bad[0] | (image[1:] < image[:-1]).any()):
+            on_host(lambda host: self.images(host, len(im_info)), rois)
+        return self.transformed(rois, deltas, im_info, image)
+
+    def images(self, rois: np.ndarray, pictures: int) -> np.ndarray:
+        """The picture of each region. Raises ValueError for one of no picture, or less than the one before."""
+        image = images_of(rois, self.boxes(self.rotated).numbers, pictures)
         falls = np.flatnonzero(np.diff(image) < 0) + 1
         if falls.size:
             raise ValueError(f"rois: batch index {image[falls[0]]} in row {falls[0]} is less than the one before")
+        return image
+
+    def transformed(self, rois: Any, deltas: Any, im_info: Any, image: Any) -> tuple[Any, Any]:
+        """The outputs, on any device."""
+        kind = self.boxes(self.rotated)
         height, width, scale = (im_info[image, i][:, None] for i in range(3))
         boxes = rois[:, None, -kind.numbers :].copy()
         boxes[..., :4] /= scale[:, None]
@@ -92,5 +111,6 @@ class BBoxTransform(MovedBoxArgs):
         found = kind.clipped(moved, *(np.floor(side / scale + rois.dtype.type(0.5)) for side in (height, width)))
         if self.apply_scale:
             found[..., :4] *= scale[:, None]
-        splits = np.bincount(image, minlength=len(im_info)).astype(rois.dtype)
+        pictures = array_module(self.device).arange(len(im_info) + 1)
+        splits = np.diff(np.searchsorted(image, pictures)).astype(rois.dtype)
         return found.reshape(deltas.shape), splits

@@ -25,12 +25,11 @@ def images_of(rois: np.ndarray, numbers: int, images: int) -> np.ndarray:
 
     Raises ValueError for an index of no image.
     """
-    if rois.shape[1] == numbers:
-        return np.zeros(len(rois), np.int64)
-    index = np.trunc(rois[:, 0])
+    given = np.zeros(len(rois)) if rois.shape[1] == numbers else rois[:, 0]
+    index = np.trunc(given)
     bad = np.flatnonzero(~((index >= 0) & (index < images)))
     if bad.size:
-        raise ValueError(f"RoIs: batch index {rois[bad[0], 0]:g} in row {bad[0]}, there are {images} images")
+        raise ValueError(f"RoIs: batch index {given[bad[0]]:g} in row {bad[0]}, there are {images} images")
     return index.astype(np.int64)
 
 

@@ -30,7 +30,7 @@ class Collecting(Operator):
             )
         return levels
 
-    def best(self, inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+    def best(self, inputs: tuple[Any, ...]) -> Any:
         """The best regions, from the greatest score on."""
         levels = self.check_levels()
         for level, (rois, probs) in enumerate(zip(inputs[:levels], inputs[levels:]), self.rpn_min_level):
@@ -39,8 +39,7 @@ class Collecting(Operator):
                     f"level {level}: regions {list(rois.shape)}, scores {list(probs.shape)}; want [R, 5], [R]"
                 )
         order = np.argsort(-np.concatenate([probs.reshape(-1) for probs in inputs[levels:]]), kind="stable")
-        best: np.ndarray = np.concatenate(inputs[:levels])[order[: self.rpn_post_nms_topN]]
-        return best
+        return np.concatenate(inputs[:levels])[order[: self.rpn_post_nms_topN]]
 
 
 class Distributing(Operator):
@@ -64,11 +63,11 @@ class Distributing(Operator):
             )
         return levels
 
-    def by_level(self, rois: np.ndarray) -> tuple[np.ndarray, ...]:
+    def by_level(self, rois: Any) -> tuple[Any, ...]:
         """Regions of each level, and where each region stands when these are joined."""
         if rois.ndim != 2 or rois.shape[1] not in (4, 5):
             raise ValueError(f"rois: shape is {list(rois.shape)}, wants [R, 4] or [R, 5]")
-        rois = rois if rois.shape[1] == 5 else np.insert(rois, 0, 0, axis=1)
+        rois = rois if rois.shape[1] == 5 else np.pad(rois, ((0, 0), (1, 0)))
         widths, heights = sizes(rois[:, -4:], self.legacy_plus_one)
         side = np.sqrt(np.maximum(widths * heights, 0))
         level = np.floor(self.roi_canonical_level + np.log2(side / self.roi_canonical_scale + rois.dtype.type(1e-6)))
@@ -101,6 +100,8 @@ class CollectRpnProposals(Collecting):
     def run_cpu(self, *inputs: np.ndarray) -> Any:
         return self.best(inputs)
 
+    run_cuda = run_cpu
+
 
 class DistributeFpnProposals(Distributing):
     """Deals regions out to the levels of a pyramid by their size.
@@ -123,6 +124,8 @@ class DistributeFpnProposals(Distributing):
     def run_cpu(self, rois: np.ndarray) -> Any:
         self.check_outputs(1)
         return self.by_level(rois)
+
+    run_cuda = run_cpu
 
 
 class CollectAndDistributeFpnRpnProposals(Collecting, Distributing):
@@ -152,3 +155,5 @@ class CollectAndDistributeFpnRpnProposals(Collecting, Distributing):
         self.check_outputs(2)
         rois = self.best(inputs)
         return (rois, *self.by_level(rois))
+
+    run_cuda = run_cpu

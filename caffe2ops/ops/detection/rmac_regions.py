@@ -38,6 +38,11 @@ class RMACRegions(Operator):
         index = np.repeat(np.arange(images), len(regions))
         return np.column_stack([index, np.tile(regions, (images, 1))]).astype(np.float32)
 
+    def run_cuda(self, X: Any) -> Any:
+        import cupy
+
+        return cupy.asarray(self.run_cpu(X))
+
     def _more(self, H: int, W: int) -> int:
         """How many regions more there are along the longer side."""
         if H == W:

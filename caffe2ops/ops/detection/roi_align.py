@@ -140,6 +140,11 @@ class RoIAlign(UprightRegions):
                 np.matmul(down, X[image, :, rows, columns] @ across.T, out=y)
         return Y
 
+    def run_cuda(self, X: Any, rois: Any) -> Any:
+        from caffe2ops.ops.detection import roi_align_cuda
+
+        return roi_align_cuda.align(self, X, rois)
+
 
 class RoIAlignGradient(UprightRegions):
     """Gradient of RoIAlign: each bin gives its gradient to the elements around its samples.
@@ -162,3 +167,8 @@ class RoIAlignGradient(UprightRegions):
             else:
                 dX[image, :, rows, columns] += down.T @ (dy @ across)
         return dX
+
+    def run_cuda(self, X: Any, rois: Any, dY: Any) -> Any:
+        from caffe2ops.ops.detection import roi_align_cuda
+
+        return roi_align_cuda.align_back(self, X, rois, dY)

@@ -91,6 +91,11 @@ class RoIAlignRotated(RotatedRegions):
                 np.matmul(part.reshape(len(part), -1), weights.T, out=y.reshape(len(part), -1))
         return Y
 
+    def run_cuda(self, X: Any, rois: Any) -> Any:
+        from caffe2ops.ops.detection import roi_align_cuda
+
+        return roi_align_cuda.align(self, X, rois)
+
 
 class RoIAlignRotatedGradient(RotatedRegions):
     """Gradient of RoIAlignRotated: each bin gives its gradient to the elements around its samples.
@@ -122,3 +127,8 @@ class RoIAlignRotatedGradient(RotatedRegions):
                 part = dX[image, :, rows, columns]
                 part += (dy.reshape(len(dy), -1) @ weights).reshape(part.shape)
         return dX
+
+    def run_cuda(self, X: Any, rois: Any, dY: Any) -> Any:
+        from caffe2ops.ops.detection import roi_align_cuda
+
+        return roi_align_cuda.align_back(self, X, rois, dY)

@@ -66,6 +66,14 @@ class RoIPool(Pooled):
             self._pool(X[image], rows, columns, y, chosen)
         return (Y,) if self.is_test else (Y, index)
 
+    def run_cuda(self, X: Any, rois: Any) -> Any:
+        from caffe2ops.ops.detection import roi_pool_cuda
+
+        shape = self.infer(X, rois)[0].shape
+        Y, index = self.out(0, shape, X.dtype), self.out(1, shape, np.int32)
+        roi_pool_cuda.pool(self, X, rois, Y, index)
+        return (Y,) if self.is_test else (Y, index)
+
     @staticmethod
     def _pool(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, y: np.ndarray, chosen: np.ndarray) -> None:
         """Writes the maxima of one region and where they are; along the rows first, then down."""
@@ -118,3 +126,8 @@ class RoIPoolGradient(Pooled):
         dX = self.out(0, X.shape, X.dtype)
         dX.reshape(-1)[...] = sent_back(dY, argmaxes, X.shape, images_of(rois, 4, len(X)))
         return dX
+
+    def run_cuda(self, X: Any, rois: Any, argmaxes: Any, dY: Any) -> Any:
+        from caffe2ops.ops.detection import roi_pool_cuda
+
+        return roi_pool_cuda.pool_back(X, rois, argmaxes, dY, self.out(0, X.shape, X.dtype))

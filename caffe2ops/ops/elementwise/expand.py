@@ -22,7 +22,7 @@ class Expand(Operator):
     docs = {"X": "any tensor", "shape": "dims to reach, aligned at the end", "Y": "X, repeated"}
     gradient = "ExpandGradient(dY, X) -> dX"
 
-    def run_cpu(self, x: np.ndarray, shape: np.ndarray) -> Any:
+    def run_cpu(self, x: Any, shape: np.ndarray) -> Any:
         wanted = np.maximum(shape, 1)
         dims = np.ones((2, max(x.ndim, wanted.size)), np.int64)
         dims[0, dims.shape[1] - x.ndim :] = x.shape
@@ -32,6 +32,9 @@ class Expand(Operator):
         y = self.out(0, tuple(np.where(dims[0] == 1, dims[1], dims[0]).tolist()), x.dtype)
         y[...] = x
         return y
+
+    def run_cuda(self, x: Any, shape: Any) -> Any:
+        return self.run_cpu(x, shape.get())
 
 
 class ExpandGradient(Operator):
@@ -43,12 +46,21 @@ class ExpandGradient(Operator):
     def infer(self, dy: TensorSpec, x: TensorSpec) -> TensorSpec:
         return x
 
-    def run_cpu(self, dy: np.ndarray, x: np.ndarray) -> Any:
+    def _repeated(self, dy: Any, x: Any) -> tuple[int, ...]:
+        """The axes of dY along which X was repeated."""
         front = dy.ndim - x.ndim
         if front < 0 or any(d not in (1, dim) for d, dim in zip(x.shape, dy.shape[front:])):
             raise ValueError(f"dY: shape is {show(dy.shape)}, wants X's, {show(x.shape)}, expanded")
         once = [i for i, (d, dim) in enumerate(zip(x.shape, dy.shape[front:]), front) if d != dim]
-        total = dy.sum(axis=(*range(front), *once), dtype=dy.dtype)
+        return (*range(front), *once)
+
+    def run_cpu(self, dy: np.ndarray, x: np.ndarray) -> Any:
+        total = dy.sum(axis=self._repeated(dy, x), dtype=dy.dtype)
         dx = self.out(0, x.shape, x.dtype)
         dx[...] = total.reshape(x.shape)
         return dx
+
+    def run_cuda(self, dy: Any, x: Any) -> Any:
+        from caffe2ops.ops.reduce.sums_cuda import sum_over
+
+        return sum_over(dy, self._repeated(dy, x), self.out(0, x.shape, x.dtype))

@@ -51,7 +51,14 @@ class PiecewiseLinearTransform(Operator):
             np.subtract(1, out[:, 1], out=out[:, 0])
         return out
 
-    def _columns(self, x: np.ndarray) -> np.ndarray:
+    def run_cuda(self, predictions: Any, *given: Any) -> Any:
+        from caffe2ops.ops.elementwise import piecewise_cuda
+
+        pieces = self._pieces(given, self._columns(predictions).shape[1], predictions.dtype)
+        out = self.out(0, predictions.shape, predictions.dtype)
+        return piecewise_cuda.transform(predictions, pieces, self.binary, out)
+
+    def _columns(self, x: Any) -> Any:
         """The columns that are transformed, as a view."""
         if not self.binary:
             if x.ndim != 2:
@@ -61,7 +68,7 @@ class PiecewiseLinearTransform(Operator):
             raise ValueError(f"predictions: shape is {show(x.shape)}, wants [N], [N, 1] or [N, 2], as binary = 1")
         return x[:, None] if x.ndim == 1 else x[:, -1:]
 
-    def _pieces(self, given: tuple[np.ndarray, ...], count: int, dtype: Any) -> list[np.ndarray]:
+    def _pieces(self, given: tuple[Any, ...], count: int, dtype: Any) -> list[Any]:
         """Bounds, slopes and intercepts as matrices, a row for each column."""
         names = ("bounds", "slopes", "intercepts")
         from_args = [np.asarray(getattr(self, name), dtype) for name in names]
@@ -108,6 +115,8 @@ class StumpFuncIndex(Operator):
     def infer(self, x: TensorSpec) -> tuple[TensorSpec, ...]:
         return (TensorSpec((UNKNOWN,), np.dtype(np.int64)),) * 2
 
-    def run_cpu(self, x: np.ndarray) -> Any:
+    def run_cpu(self, x: Any) -> Any:
         low = x.reshape(-1) <= x.dtype.type(self.threshold)
         return np.flatnonzero(low), np.flatnonzero(~low)
+
+    run_cuda = run_cpu

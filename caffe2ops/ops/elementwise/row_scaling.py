@@ -14,7 +14,7 @@ from caffe2ops.operator import Arg, Operator
 from caffe2ops.ops.shape.axes import canonical_axis, differ, flat2d, show, size
 
 
-def _column(name: str, factors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _column(name: str, factors: Any, rows: Any) -> Any:
     """One number a row, in a shape that broadcasts against the rows."""
     if not rows.ndim or factors.size != rows.shape[0]:
         raise ValueError(f"{name}: has {factors.size} elements, wants one for each row of shape {show(rows.shape)}")
@@ -39,6 +39,11 @@ class RowMul(Operator):
     def run_cpu(self, mat: np.ndarray, w: np.ndarray) -> Any:
         return np.multiply(mat, _column("w", w, mat), out=self.out(0, mat.shape, mat.dtype))
 
+    def run_cuda(self, mat: Any, w: Any) -> Any:
+        from caffe2ops.ops.reduce.sums_cuda import PRODUCT
+
+        return PRODUCT(mat, _column("w", w, mat), out=self.out(0, mat.shape, mat.dtype))
+
 
 class ReduceTailSum(Operator):
     """output[i] = the sum of mat[i] over all dims but the first. Caffe2: operators/rowmul_op."""
@@ -49,6 +54,11 @@ class ReduceTailSum(Operator):
     def run_cpu(self, mat: np.ndarray) -> Any:
         rows = mat.reshape(len(mat), prod(mat.shape[1:]))
         return rows.sum(axis=1, dtype=mat.dtype, out=self.out(0, (len(mat),), mat.dtype))
+
+    def run_cuda(self, mat: Any) -> Any:
+        from caffe2ops.ops.reduce.sums_cuda import sum_rows
+
+        return sum_rows(mat, self.out(0, (len(mat),), mat.dtype))
 
 
 class SquareRootDivide(Operator):
@@ -63,11 +73,23 @@ class SquareRootDivide(Operator):
     inplace = ((0, 0),)
 
     def run_cpu(self, x: np.ndarray, scale: np.ndarray) -> Any:
-        if scale.size and not scale.min() >= 0:
-            raise ValueError(f"scale: holds {scale.min()}, wants 0 or more")
+        _refuse_negative(scale)
         root = np.sqrt(_column("scale", scale, x), dtype=np.float64)
         root[root == 0] = 1
         return np.multiply(x, np.reciprocal(root).astype(x.dtype), out=self.out(0, x.shape, x.dtype))
+
+    def run_cuda(self, x: Any, scale: Any) -> Any:
+        from caffe2ops.ops.elementwise.row_scaling_cuda import DIVIDE
+
+        column = _column("scale", scale, x)
+        if not bool((scale >= 0).all()):  # before anything is written, as that may be x
+            _refuse_negative(scale.get())
+        return DIVIDE(x, column, out=self.out(0, x.shape, x.dtype))
+
+
+def _refuse_negative(scale: np.ndarray) -> None:
+    if scale.size and not scale.min() >= 0:
+        raise ValueError(f"scale: holds {scale.min()}, wants 0 or more")
 
 
 class ElementwiseLinear(Operator):
@@ -96,6 +118,13 @@ class ElementwiseLinear(Operator):
         flat += b
         return y
 
+    def run_cuda(self, x: Any, w: Any, b: Any) -> Any:
+        from caffe2ops.ops.elementwise.row_scaling_cuda import LINEAR
+
+        rows, y = _rows(x, w, self.axis), self.out(0, x.shape, x.dtype)
+        LINEAR(rows, w, b, out=y.reshape(rows.shape))
+        return y
+
 
 class ElementwiseLinearGradient(Operator):
     """The gradients of ElementwiseLinear: dX = dY w; dw and db are the sums of X dY and dY over all rows."""
@@ -111,8 +140,16 @@ class ElementwiseLinearGradient(Operator):
         dw = np.einsum("nd,nd->d", rows, out, out=self.out(1, w.shape, w.dtype))
         return dx, dw, out.sum(axis=0, out=self.out(2, w.shape, w.dtype))
 
+    def run_cuda(self, dy: Any, x: Any, w: Any) -> Any:
+        from caffe2ops.ops.elementwise.row_scaling_cuda import linear_gradient
 
-def _rows(x: np.ndarray, w: np.ndarray, axis: int) -> np.ndarray:
+        rows, out = _rows(x, w, self.axis), _rows(dy, w, self.axis)
+        outs = tuple(self.out(i, like.shape, w.dtype) for i, like in enumerate((x, w, w)))
+        linear_gradient(out, rows, w, (0,), outs[0].reshape(rows.shape), *outs[1:])
+        return outs
+
+
+def _rows(x: Any, w: Any, axis: int) -> Any:
     at = canonical_axis(axis, x.ndim)
     rows = x.reshape(prod(x.shape[:at]), prod(x.shape[at:]))
     if rows.shape[1] != w.size:

@@ -35,6 +35,11 @@ class Find(Operator):
             np.copyto(out, place, where=(at >= 0) & (flat[place] == query), casting="unsafe")
         return out
 
+    def run_cuda(self, index: Any, query: Any) -> Any:
+        from caffe2ops.ops.index import find_cuda
+
+        return find_cuda.find(index, query, self.missing_value, self.out(0, query.shape, query.dtype))
+
 
 class FindDuplicateElements(Operator):
     """The places of all elements that have stood before. NaN equals nothing.
@@ -55,6 +60,11 @@ class FindDuplicateElements(Operator):
         again[first] = False
         return np.flatnonzero(again)
 
+    def run_cuda(self, data: Any) -> Any:
+        from caffe2ops.ops.index import find_cuda
+
+        return find_cuda.on_device(self.run_cpu(data)) if data.dtype.hasobject else find_cuda.duplicates(data)
+
 
 class IsMemberOf(Operator):
     """Whether each element is one of the values. Caffe2: operators/elementwise_logical_ops."""
@@ -68,16 +78,27 @@ class IsMemberOf(Operator):
     def infer(self, x: TensorSpec) -> TensorSpec:
         return TensorSpec(x.shape, np.bool_)
 
-    def run_cpu(self, x: np.ndarray) -> Any:
+    def _values(self, x: Any) -> np.ndarray:
+        """The values that X can have."""
         wanted = x.dtype if self.dtype is None else dtype_of(self.dtype)
         if wanted != x.dtype:
             raise TypeError(f"dtype = {self.dtype}, X is {x.dtype}")
         kinds = (str, bytes) if x.dtype.hasobject else (int, np.integer)
         values = [v.encode() if isinstance(v, str) else v for v in self.value if isinstance(v, kinds)]
-        y = self.out(0, x.shape, np.bool_)
         if x.dtype.hasobject:
-            found = np.array(values, object)
-        else:
-            found = np.array(values, np.int64) != 0 if x.dtype == bool else np.array(values, np.int64)
+            return np.array(values, object)
+        return np.array(values, np.int64) != 0 if x.dtype == bool else np.array(values, np.int64)
+
+    def run_cpu(self, x: np.ndarray) -> Any:
+        found = self._values(x)
+        y = self.out(0, x.shape, np.bool_)
         y[...] = np.isin(x, found)
         return y
+
+    def run_cuda(self, x: Any) -> Any:
+        from caffe2ops.ops.index import find_cuda
+
+        found = self._values(x)
+        if x.dtype.hasobject:
+            return find_cuda.on_device(np.isin(x, found))
+        return find_cuda.is_member(x, found, self.out(0, x.shape, np.bool_))

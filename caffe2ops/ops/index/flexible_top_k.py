@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -12,11 +13,16 @@ from caffe2ops.operator import Operator
 from caffe2ops.ops.index.rows import checked_indices
 
 
-def _checked(x: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """K as a vector: one number for each row of X, 1 to the length of a row."""
-    rows, width = prod(x.shape[:-1]), x.shape[-1]
+def _check_rows(x: Any, k: Any) -> None:
+    rows = prod(x.shape[:-1])
     if k.size != rows:
         raise ValueError(f"K: has {k.size} elements, X has {rows} rows")
+
+
+def _checked(x: Any, k: np.ndarray) -> np.ndarray:
+    """K as a vector: one number for each row of X, 1 to the length of a row."""
+    _check_rows(x, k)
+    width = x.shape[-1]
     if k.size and (k.min() < 1 or k.max() > width):
         raise ValueError(f"K: is {k.min()} to {k.max()}, wants 1 to {width}, as X has them in a row")
     return k.reshape(-1)
@@ -48,6 +54,12 @@ class FlexibleTopK(Operator):
         wanted = np.arange(x.shape[-1]) < counts[:, None]
         return np.take_along_axis(rows, order, axis=1)[wanted], order[wanted]
 
+    def run_cuda(self, x: Any, k: Any) -> Any:
+        from caffe2ops.ops.index import flexible_top_k_cuda
+
+        _check_rows(x, k)
+        return flexible_top_k_cuda.top_k(x, k.reshape(-1), partial(_checked, x))
+
 
 class FlexibleTopKGradient(Operator):
     """The gradient of FlexibleTopK: each of dFlatten_values where its value stood, 0 elsewhere.
@@ -65,11 +77,24 @@ class FlexibleTopKGradient(Operator):
     }
 
     def run_cpu(self, x: np.ndarray, k: np.ndarray, dy: np.ndarray, indices: np.ndarray) -> Any:
+        cells = self._cells(x, dy, k, indices)
+        dx = self.out(0, x.shape, x.dtype)
+        dx[...] = 0
+        dx.reshape(-1)[cells] = dy
+        return dx
+
+    @staticmethod
+    def _cells(x: Any, dy: Any, k: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Where each of dFlatten_values stood in X seen as a vector."""
         counts, width = _checked(x, k), x.shape[-1]
         if len(dy) != counts.sum():
             raise ValueError(f"dFlatten_values: has {len(dy)} elements, K adds up to {counts.sum()}")
-        dx = self.out(0, x.shape, x.dtype)
-        dx[...] = 0
         columns = checked_indices(indices, width, "Flatten_indices", "a row of X")
-        dx.reshape(-1)[np.repeat(np.arange(len(counts)) * width, counts) + columns] = dy
-        return dx
+        return np.repeat(np.arange(len(counts)) * width, counts) + columns
+
+    def run_cuda(self, x: Any, k: Any, dy: Any, indices: Any) -> Any:
+        from caffe2ops.ops.index import flexible_top_k_cuda
+
+        _check_rows(x, k)
+        dx, check = self.out(0, x.shape, x.dtype), partial(self._cells, x, dy)
+        return flexible_top_k_cuda.gradient(k.reshape(-1), dy, indices, dx, check)

@@ -51,17 +51,41 @@ class GatherRangesToDense(Operator):
     def run_cpu(self, data: np.ndarray, ranges: np.ndarray, key: np.ndarray | None = None) -> Any:
         self._check(ranges.shape[1])
         starts, counts = ranges[..., 0].astype(np.int64), ranges[..., 1].astype(np.int64)
-        bad = np.argwhere((starts < 0) | (counts < 0) | (counts > len(data) - starts))
-        if bad.size:
-            r, j = bad[0]
-            raise IndexError(f"RANGES: row {r}, feature {j} is {ranges[r, j].tolist()}, DATA has {len(data)} elements")
-        if key is not None and key.shape != data.shape:
-            raise ValueError(f"KEY: has {key.size} elements, DATA has {len(data)}")
+        self._check_within(ranges, len(data))
+        self._check_key(data, key)
         outputs = [
             self._feature(j, length, data, starts[:, j], counts[:, j], key) for j, length in enumerate(self.lengths)
         ]
-        self._count(counts)
+        self._count(len(counts), np.sum((counts != 0) & (counts != self.lengths), axis=0), np.sum(counts == 0, axis=0))
         return tuple(outputs)
+
+    @staticmethod
+    def _check_within(ranges: np.ndarray, count: int) -> None:
+        starts, counts = ranges[..., 0].astype(np.int64), ranges[..., 1].astype(np.int64)
+        bad = np.argwhere((starts < 0) | (counts < 0) | (counts > count - starts))
+        if bad.size:
+            r, j = bad[0]
+            raise IndexError(f"RANGES: row {r}, feature {j} is {ranges[r, j].tolist()}, DATA has {count} elements")
+
+    @staticmethod
+    def _check_key(data: Any, key: Any) -> None:
+        if key is not None and key.shape != data.shape:
+            raise ValueError(f"KEY: has {key.size} elements, DATA has {len(data)}")
+
+    def run_cuda(self, data: Any, ranges: Any, key: Any = None) -> Any:
+        from caffe2ops.ops.index import ranges_cuda as cuda
+
+        self._check(ranges.shape[1])
+        starts, counts, bad = cuda.pairs(ranges, len(data))
+        wrong, *numbers = cuda.statistics(counts, self.lengths, bad)
+        if wrong:
+            self._check_within(ranges.get(), len(data))
+        self._check_key(data, key)
+        outputs = tuple(self.out(j, (len(ranges), length), data.dtype) for j, length in enumerate(self.lengths))
+        for j, out in enumerate(outputs):
+            cuda.feature(data, starts[:, j], counts[:, j] == self.lengths[j], key, out)
+        self._count(len(ranges), np.array(numbers[: len(outputs)]), np.array(numbers[len(outputs) :]))
+        return outputs
 
     def _feature(
         self, j: int, length: int, data: np.ndarray, starts: np.ndarray, counts: np.ndarray, key: np.ndarray | None
@@ -75,10 +99,10 @@ class GatherRangesToDense(Operator):
         out[rows] = data[places]
         return out
 
-    def _count(self, counts: np.ndarray) -> None:
-        self._total += len(counts)
-        self._wrong = self._wrong + np.sum((counts != 0) & (counts != self.lengths), axis=0)
-        self._empty = self._empty + np.sum(counts == 0, axis=0)
+    def _count(self, rows: int, wrong: np.ndarray, empty: np.ndarray) -> None:
+        self._total += rows
+        self._wrong = self._wrong + wrong
+        self._empty = self._empty + empty
         seen = max(self._total, self.min_observation)
         for name, found in (("max_mismatched_ratio", self._wrong), ("max_empty_ratio", self._empty)):
             most = getattr(self, name)

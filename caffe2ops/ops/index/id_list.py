@@ -35,15 +35,9 @@ class MergeIdLists(Operator):
         return lengths, TensorSpec((UNKNOWN,), values.dtype)
 
     def run_cpu(self, *inputs: np.ndarray) -> Any:
-        count, dtype = len(inputs[0]), inputs[1].dtype
-        for i, (lengths, values) in enumerate(zip(inputs[::2], inputs[1::2])):
-            if lengths.dtype != np.int32 or values.dtype != dtype:
-                raise TypeError(
-                    f"list {i}: lengths and values are {lengths.dtype} and {values.dtype}, wants int32 and {dtype}"
-                )
-            if len(lengths) != count:
-                raise ValueError(f"lengths_{i}: has {len(lengths)} elements, lengths_0 has {count}")
-            checked_lengths(lengths, len(values), f"values_{i}", name=f"lengths_{i}")
+        count = len(inputs[0])
+        self._check_kinds(*inputs)
+        self._check_lengths(*inputs)
         rows = np.concatenate([np.repeat(np.arange(count), lengths) for lengths in inputs[::2]])
         values = np.concatenate(inputs[1::2])
         order = np.lexsort((values, rows))
@@ -53,6 +47,32 @@ class MergeIdLists(Operator):
         merged = self.out(0, (count,), np.int32)
         merged[...] = np.bincount(rows[new], minlength=count)
         return merged, values[new]
+
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.index import id_list_cuda
+
+        self._check_kinds(*inputs)
+        merged = self.out(0, (len(inputs[0]),), np.int32)
+        values = id_list_cuda.merge(inputs[::2], inputs[1::2], merged)
+        if values is None:
+            self._check_lengths(*(each.get() for each in inputs))
+        return merged, values
+
+    @staticmethod
+    def _check_kinds(*inputs: Any) -> None:
+        count, dtype = len(inputs[0]), inputs[1].dtype
+        for i, (lengths, values) in enumerate(zip(inputs[::2], inputs[1::2])):
+            if lengths.dtype != np.int32 or values.dtype != dtype:
+                raise TypeError(
+                    f"list {i}: lengths and values are {lengths.dtype} and {values.dtype}, wants int32 and {dtype}"
+                )
+            if len(lengths) != count:
+                raise ValueError(f"lengths_{i}: has {len(lengths)} elements, lengths_0 has {count}")
+
+    @staticmethod
+    def _check_lengths(*inputs: np.ndarray) -> None:
+        for i, (lengths, values) in enumerate(zip(inputs[::2], inputs[1::2])):
+            checked_lengths(lengths, len(values), f"values_{i}", name=f"lengths_{i}")
 
 
 class DenseVectorToIdList(Operator):
@@ -72,3 +92,5 @@ class DenseVectorToIdList(Operator):
         there = ~(np.abs(values + values.dtype.type(0.5)) < 1)
         lengths = self.out(0, values.shape[:1], np.int32)
         return np.sum(there, axis=1, dtype=np.int32, out=lengths), np.nonzero(there)[1].astype(np.int32)
+
+    run_cuda = run_cpu

@@ -12,7 +12,7 @@ from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import Arg, Operator
 from caffe2ops.ops.index.rows import add_rows, checked_indices
 from caffe2ops.ops.segment.lengths_reduce import as_matrix, checked_lengths
-from caffe2ops.ops.shape.axes import Shape, differ, show
+from caffe2ops.ops.shape.axes import Shape, differ, show, size
 
 
 class SparseToDense(Operator):
@@ -141,11 +141,11 @@ class SparseToDenseMask(Masked):
     def run_cpu(
         self, indices: np.ndarray, values: np.ndarray, default: np.ndarray, lengths: np.ndarray | None = None
     ) -> Any:
-        if self.return_presence_mask and self.n_outputs == 1:
-            raise ValueError("return_presence_mask = 1, but outputs: 1")
+        self._check_outputs()
         rows, count = _rows_of(indices, lengths)
         taken, cells = self._cells(indices, rows, count)
-        self._count_skipped(indices, rows, count)
+        wrong = (indices < 0) | (indices == np.iinfo(indices.dtype).max)
+        self._count_skipped(len(np.unique(rows[wrong])), count)
         shape, cells_shape = self._shapes(default.shape, None if lengths is None else lengths.shape)
         out = self.out(0, shape, values.dtype)
         out[...] = default
@@ -158,9 +158,31 @@ class SparseToDenseMask(Masked):
         present.reshape(-1)[cells] = True
         return out, present
 
-    def _count_skipped(self, indices: np.ndarray, rows: np.ndarray, count: int) -> None:
-        wrong = (indices < 0) | (indices == np.iinfo(indices.dtype).max)
-        self._skipped += len(np.unique(rows[wrong]))
+    def run_cuda(self, indices: Any, values: Any, default: Any, lengths: Any = None) -> Any:
+        from caffe2ops.ops.index import sparse_to_dense_cuda as cuda
+        from caffe2ops.ops.segment.segment_ids_cuda import read
+
+        self._check_outputs()
+        cells, offsets, bad = cuda.wanted_cells(*self._places(), indices, lengths)
+        shape, cells_shape = self._shapes(default.shape, None if lengths is None else lengths.shape)
+        out = np.empty(shape, object) if values.dtype.hasobject else self.out(0, shape, values.dtype)
+        present = cuda.wanted(values, cells, default, out, size(cells_shape)).reshape(cells_shape)
+        wrong, skipped = read(bad, cuda.count_skipped(indices, offsets))
+        if wrong:
+            _rows_of(indices, lengths.get())
+        self._count_skipped(skipped, 1 if lengths is None else len(lengths))
+        if self.n_outputs == 1:
+            return out
+        mask = self.out(1, cells_shape, np.bool_)
+        mask[...] = present
+        return out, mask
+
+    def _check_outputs(self) -> None:
+        if self.return_presence_mask and self.n_outputs == 1:
+            raise ValueError("return_presence_mask = 1, but outputs: 1")
+
+    def _count_skipped(self, skipped: int, count: int) -> None:
+        self._skipped += skipped
         if count and self._skipped >= self.max_skipped_indices:
             raise ValueError(
                 f"indices: {self._skipped} rows had negative ids, max_skipped_indices = {self.max_skipped_indices}"
@@ -190,6 +212,17 @@ class SparseToDenseMaskGradient(Masked):
         dx = self.out(0, (len(indices), *block), dy.dtype)
         dx[...] = 0
         dx[taken] = dy.reshape(count * len(self.mask), *block)[cells]
+        return dx
+
+    def run_cuda(self, indices: Any, dy: Any, lengths: Any = None) -> Any:
+        from caffe2ops.ops.index import sparse_to_dense_cuda as cuda
+
+        block = self._block(dy.shape, None if lengths is None else lengths.shape)
+        cells, offsets, bad = cuda.wanted_cells(*self._places(), indices, lengths)
+        dx = self.out(0, (len(indices), *block), dy.dtype)
+        cuda.take_back(dy, cells, (offsets.size - 1) * len(self.mask), dx)
+        if int(bad[0]):
+            _rows_of(indices, lengths.get())
         return dx
 
 
@@ -245,6 +278,16 @@ class BatchSparseToDense(Operator):
         dense.reshape(-1)[cells] = values
         return dense
 
+    def run_cuda(self, lengths: Any, indices: Any, values: Any, like: Any = None) -> Any:
+        from caffe2ops.ops.index import sparse_to_dense_cuda as cuda
+
+        width = self._width(None if like is None else like.shape)
+        cells, bad = cuda.cells_of_rows(lengths, indices, width)
+        dense = cuda.dense(values, cells, self.default_value, self.out(0, (len(lengths), width), values.dtype))
+        if int(bad[0]):
+            _cells(lengths.get(), indices.get(), width)
+        return dense
+
 
 class BatchDenseToSparse(Operator):
     """The elements of a matrix at the given columns of each row, one after the other.
@@ -266,4 +309,13 @@ class BatchDenseToSparse(Operator):
         cells = _cells(lengths, indices, dense.shape[1])
         values = self.out(0, cells.shape, dense.dtype)
         values[...] = dense.reshape(-1)[cells]
+        return values
+
+    def run_cuda(self, lengths: Any, indices: Any, dense: Any) -> Any:
+        from caffe2ops.ops.index import sparse_to_dense_cuda as cuda
+
+        cells, bad = cuda.cells_of_rows(lengths, indices, dense.shape[1])
+        values = cuda.sparse(dense, cells, self.out(0, indices.shape, dense.dtype))
+        if int(bad[0]):
+            _cells(lengths.get(), indices.get(), dense.shape[1])
         return values

@@ -100,12 +100,16 @@ def _divergence_gradient(dL: Any, T: Any, X: Any, out: Any) -> None:
     np.multiply(dL / 2, _log(1 - middle) - _log(middle) - _log(1 - T) + _log(T), out=out)
 
 
+# Their input T hides the type T here; T_X is the same.
+_LOG = "const auto log_of = [](T_X p) { return log(p > T_X(1e-20) || p != p ? p : T_X(1e-20)); }; "
 elementwise(
     "BernoulliJSD",
     "L = the Jensen-Shannon divergence of coins that show heads with probability T and X. Gradient: of T only. Caffe2: "
     "operators/jsd_op.",
     "T: float[...], X: T[...] -> L: T[...]",
     cpu=_divergence,
+    cuda=f"{_LOG}const auto entropy = [&](T_X p) {{ return -p * log_of(p) - (T_X(1) - p) * log_of(T_X(1) - p); }}; "
+    "L = entropy((T + X) / T_X(2)) - (entropy(T) + entropy(X)) / T_X(2);",
     gradient="BernoulliJSDGradient(dL, T, X) -> dT",
     docs={"T": "probabilities", "X": "probabilities to compare with", "L": "divergences, 0 to log 2"},
     flops=12,
@@ -115,6 +119,8 @@ elementwise(
     "The gradient of BernoulliJSD by its first input.",
     "dL: float[...], T: dL[...], X: dL[...] -> dT: dL[...]",
     cpu=_divergence_gradient,
+    cuda=f"{_LOG}const T_X middle = (T + X) / T_X(2); "
+    "dT = dL / T_X(2) * (log_of(T_X(1) - middle) - log_of(middle) - log_of(T_X(1) - T) + log_of(T));",
     docs={"dL": "gradient of L", "T": "probabilities", "X": "probabilities", "dT": "gradient of T"},
     flops=8,
 )

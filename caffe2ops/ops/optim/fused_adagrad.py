@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from caffe2ops.operator import Arg, row
+from caffe2ops.operator import Arg, Array, row
 from caffe2ops.ops.index.rows import checked_indices, offsets_of
 from caffe2ops.ops.optim.rows import F, Optimizer, matrix, one, rounds
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
@@ -41,8 +42,7 @@ class FusedAdagrad(Optimizer):
 
     def run_cpu(self, param: np.ndarray, moment: np.ndarray, *rest: np.ndarray) -> Any:
         indices, grad, lr, lengths = rest[-4:]
-        checked_lengths(lengths, len(indices), "indices", name="lengths")
-        checked_indices(indices, len(param), "indices", "param")
+        _check(indices, lengths, len(param), len(rest[0]) if self.kind == "WeightedSum" else None)
         table, history, rate = matrix(param), matrix(moment), one("lr", lr)
         segments = matrix(grad)
         if self.kind == "Mean":
@@ -50,7 +50,8 @@ class FusedAdagrad(Optimizer):
         rows = np.repeat(segments, lengths, axis=0)
         weights = of_weights = None
         if self.kind == "WeightedSum":
-            weights = _weights(rest[0], lengths)[:, None]
+            places = np.arange(len(indices)) - np.repeat(offsets_of(lengths)[:-1], lengths)
+            weights = rest[0][places, None]
             of_weights = np.einsum("kd,kd->k", rows, table[indices])
         for index, at in rounds(indices):
             old, g = table[index], rows[at]
@@ -64,12 +65,23 @@ class FusedAdagrad(Optimizer):
             table[index] = old + rate * g / (np.sqrt(history[index]) + F(self.epsilon))
         return (param, moment) if weights is None else (param, moment, of_weights)
 
+    def run_cuda(self, param: Array, moment: Array, *rest: Array) -> Any:
+        from caffe2ops.ops.optim import fused_adagrad_cuda
 
-def _weights(weights: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The weight of each index: that of its place in its segment."""
-    if lengths.size and (longest := lengths.max()) > len(weights):
-        raise ValueError(f"aux_param: has {len(weights)} elements, the longest segment has {longest} indices")
-    return weights[np.arange(lengths.sum(dtype=np.int64)) - np.repeat(offsets_of(lengths)[:-1], lengths)]
+        (indices, grad, lr, lengths), weights = rest[-4:], rest[0] if self.kind == "WeightedSum" else None
+        check = partial(_check, rows=len(param), weights=None if weights is None else len(weights))
+        aux = None if weights is None else self.out(2, indices.shape, param.dtype)
+        rate = one("lr", lr).reshape(1)
+        fused_adagrad_cuda.step(self, param, moment, weights, indices, grad, rate, lengths, aux, check)
+        return (param, moment) if weights is None else (param, moment, aux)
+
+
+def _check(indices: np.ndarray, lengths: np.ndarray, rows: int, weights: int | None) -> None:
+    """Raises an error where an index is no row, lengths don't add up or are more than there are weights."""
+    checked_lengths(lengths, len(indices), "indices", name="lengths")
+    checked_indices(indices, rows, "indices", "param")
+    if weights is not None and (longest := lengths.max(initial=0)) > weights:
+        raise ValueError(f"aux_param: has {weights} elements, the longest segment has {longest} indices")
 
 
 _KINDS = {

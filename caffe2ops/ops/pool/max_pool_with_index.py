@@ -58,6 +58,15 @@ class MaxPoolWithIndex(PoolingForward):
 
         return run
 
+    def run_cuda(self, X: Any) -> Any:
+        from caffe2ops.ops.pool.max_pool_with_index_cuda import POOL
+
+        spec, places = self.infer(X)
+        Y, index = self.out(0, spec.shape, X.dtype), self.out(1, places.shape, np.int32)
+        windows = self.on_cuda(X)
+        POOL(out=(Y, index.reshape(Y.shape)), X=X, g=windows["g"], rank=windows["rank"], least=LEAST)
+        return Y, index
+
 
 class MaxPoolWithIndexGradient(Pooling):
     """Gradient of MaxPoolWithIndex: each element that was chosen gets the gradients of the windows that chose it.
@@ -89,6 +98,12 @@ class MaxPoolWithIndexGradient(Pooling):
         dX = self.out(0, X.shape, X.dtype)
         dX.reshape(-1)[...] = sent_back(dY, index, X.shape)
         return dX
+
+    def run_cuda(self, X: Any, dY: Any, index: Any) -> Any:
+        from caffe2ops.ops.pool.max_pool_with_index_cuda import send_back
+
+        self.infer(X, dY, index)
+        return send_back(dY, index, self.out(0, X.shape, X.dtype))
 
 
 def sent_back(

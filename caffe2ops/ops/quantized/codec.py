@@ -131,7 +131,8 @@ def searched(x: np.ndarray, low: np.ndarray, high: np.ndarray, levels: int) -> t
     shortest = np.float32(NARROWEST) * step
     at_low, at_high, at = low.copy(), high.copy(), _loss(x, low, high, levels)
     best = at.copy()
-    while (rows := np.flatnonzero(at_low + shortest < at_high)).size:
+    moves = np.ones(low.shape, bool)  # a step may be too short to change an end
+    while (rows := np.flatnonzero(moves & (at_low + shortest < at_high))).size:
         part, lows, highs, loss = x[rows], at_low[rows], at_high[rows], at[rows]
         left = _loss(part, lows + step[rows], highs, levels)
         right = _loss(part, lows, highs - step[rows], levels)
@@ -140,6 +141,7 @@ def searched(x: np.ndarray, low: np.ndarray, high: np.ndarray, levels: int) -> t
             kept[rows] = np.where(better, found, kept[rows])
         at_low[rows] = np.where(left < right, lows + step[rows], lows)
         at_high[rows] = np.where(left < right, highs, highs - step[rows])
+        moves[rows] = (at_low[rows] > lows) | (at_high[rows] < highs)
         at[rows] = np.where(left < right, left, right)
     return low, high
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, ClassVar
 
@@ -30,11 +31,19 @@ class Quantize(Operator):
         return TensorSpec((*x.shape[:-1], self.codec.coded_width(x.shape[-1])), np.dtype(np.uint8))
 
     def run_cpu(self, x: np.ndarray) -> Any:
+        return self._encoded(x, Codec.encode)
+
+    def run_cuda(self, x: Any) -> Any:
+        from caffe2ops.ops.quantized import codec_cuda
+
+        return self._encoded(x, codec_cuda.encode)
+
+    def _encoded(self, x: Any, encode: Callable[..., None]) -> Any:
         if not x.ndim or not x.shape[-1]:
             raise ValueError(f"input: shape is {show(x.shape)}, wants rows with elements")
         rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
         out = self.out(0, (*x.shape[:-1], self.codec.coded_width(x.shape[-1])), np.uint8)
-        self.codec.encode(rows, out.reshape(len(rows), out.shape[-1]), self.greedy)
+        encode(self.codec, rows, out.reshape(len(rows), out.shape[-1]), self.greedy)
         return out
 
 
@@ -58,6 +67,12 @@ class Dequantize(Operator):
         rows = self.codec.decode(coded.reshape(prod(coded.shape[:-1]), coded.shape[-1]))
         out[...] = rows.reshape(out.shape)
         return out
+
+    def run_cuda(self, coded: Any) -> Any:
+        from caffe2ops.ops.quantized import lookup_cuda
+
+        out = self.out(0, (*coded.shape[:-1], self._width(coded.shape)), self.to)
+        return lookup_cuda.decode(lookup_cuda.layout(self.codec, coded), out)
 
 
 def quantize(name: str, kind: str, codec: Codec, doc: str = "") -> None:

@@ -49,20 +49,44 @@ class FusedLookup(Lookup):
         return TensorSpec((*lengths.shape, self.codec.width(data.shape[1])), np.dtype(np.float32))
 
     def run_cpu(self, data: np.ndarray, *rest: np.ndarray) -> Any:
-        *weights, indices, lengths = rest[: len(rest) - self.mapped]
-        if self.mapped:
-            indices = _mapped(indices, rest[-1])
-        pruned = indices < 0 if self.mapped else np.zeros(1, bool)
-        factors = weights[0] if weights else None
+        factors, indices, lengths, mapping, out = self._parts(data, rest)
+        indices, pruned = _picked(indices, len(data), *mapping)
         if pruned.any():
             factors = np.where(pruned, np.float32(0), 1 if factors is None else factors).astype(np.float32)
-            indices = np.where(pruned, 0, indices)
-        width = self.codec.width(data.shape[1])
-        out = self.out(0, (len(lengths), width), np.float32)
-        used, position = np.unique(checked_indices(indices, max(len(data), int(pruned.any()))), return_inverse=True)
+        width = out.shape[1]
+        used, position = np.unique(indices, return_inverse=True)
         table = self.codec.decode(data[used]) if len(data) else np.zeros((1, width), np.float32)
         self.fold(table, position, lengths, factors, out)
         return out
+
+    def run_cuda(self, data: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.quantized import lookup_cuda
+
+        factors, indices, lengths, mapping, out = self._parts(data, rest)
+
+        def check(lengths: np.ndarray, indices: np.ndarray, *mapping: np.ndarray) -> None:
+            _picked(indices, len(data), *mapping)
+            checked_lengths(lengths, len(indices), "INDICES")
+
+        rows, to = lookup_cuda.layout(self.codec, data), mapping[0] if mapping else None
+        return lookup_cuda.lookup(rows, indices, lengths, factors, to, self.mean, out, check)
+
+    def _parts(self, data: Any, rest: tuple[Any, ...]) -> tuple[Any, Any, Any, tuple[Any, ...], Any]:
+        """Weights or None, indices, lengths, the mapping if any, and the output."""
+        split = len(rest) - self.mapped
+        *weights, indices, lengths = rest[:split]
+        out = self.out(0, (len(lengths), self.codec.width(data.shape[1])), np.float32)
+        return weights[0] if weights else None, indices, lengths, rest[split:], out
+
+
+def _picked(indices: np.ndarray, n: int, *mapping: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of n that indices stand for, and which were pruned: of those it is row 0."""
+    if mapping:
+        indices = _mapped(indices, *mapping)
+    pruned = indices < 0 if mapping else np.zeros(1, bool)
+    if pruned.any():
+        indices = np.where(pruned, 0, indices)
+    return checked_indices(indices, max(n, int(pruned.any()))), pruned
 
 
 def _mapped(indices: np.ndarray, mapping: np.ndarray) -> np.ndarray:
@@ -87,6 +111,12 @@ class GatherFused8BitRowwise(Operator):
     def run_cpu(self, data: np.ndarray, indices: np.ndarray) -> Any:
         EIGHT.width(data.shape[1])
         return EIGHT.decode(data[checked_indices(indices, len(data))])
+
+    def run_cuda(self, data: Any, indices: Any) -> Any:
+        from caffe2ops.ops.quantized import lookup_cuda
+
+        out = self.out(0, (len(indices), EIGHT.width(data.shape[1])), np.float32)
+        return lookup_cuda.gather(EIGHT, data, indices, out, lambda host: checked_indices(host, len(data)))
 
 
 def lookups(name: str, codec: Codec, mapped: bool) -> None:

@@ -10,7 +10,7 @@ from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import NO_GRADIENT, Operator, row
 from caffe2ops.ops.index.rows import checked_indices
 from caffe2ops.ops.quantized.lookup import Lookup
-from caffe2ops.ops.segment.lengths_reduce import as_matrix
+from caffe2ops.ops.segment.lengths_reduce import as_matrix, checked_lengths
 
 DOCS = {
     "quantized_input": "quantised rows",
@@ -41,16 +41,27 @@ class FloatToRowwiseQuantized8Bits(Operator):
     gradient = NO_GRADIENT
 
     def run_cpu(self, x: np.ndarray) -> Any:
-        rows = as_matrix(x)
-        if rows.size == 0:
-            raise ValueError(f"input: shape is {list(x.shape)}, wants rows with elements")
-        quantized, scale_bias = self.out(0, x.shape, np.uint8), self.out(1, (len(x), 2), np.float32)
+        rows, quantized, scale_bias = self._buffers(x)
         low, high = rows.min(axis=1), rows.max(axis=1)
         extent = high - low
         scale_bias[:, 0] = np.where(extent == 0, np.float32(1), extent / np.float32(255))
         scale_bias[:, 1] = low
         as_matrix(quantized)[...] = np.rint((rows - low[:, None]) / scale_bias[:, :1])
         return quantized, scale_bias
+
+    def run_cuda(self, x: Any) -> Any:
+        from caffe2ops.ops.quantized import codec_cuda
+
+        rows, quantized, scale_bias = self._buffers(x)
+        codec_cuda.encode_apart(rows, as_matrix(quantized), scale_bias)
+        return quantized, scale_bias
+
+    def _buffers(self, x: Any) -> tuple[Any, Any, Any]:
+        """The rows, and what is made of them."""
+        rows = as_matrix(x)
+        if rows.size == 0:
+            raise ValueError(f"input: shape is {list(x.shape)}, wants rows with elements")
+        return rows, self.out(0, x.shape, np.uint8), self.out(1, (len(x), 2), np.float32)
 
 
 class Rowwise8BitQuantizedToFloat(Operator):
@@ -64,6 +75,12 @@ class Rowwise8BitQuantizedToFloat(Operator):
         out = self.out(0, quantized.shape, np.float32)
         restored(as_matrix(quantized), scale_bias, as_matrix(out))
         return out
+
+    def run_cuda(self, quantized: Any, scale_bias: Any) -> Any:
+        from caffe2ops.ops.quantized import lookup_cuda
+
+        out = self.out(0, quantized.shape, np.float32)
+        return lookup_cuda.decode(lookup_cuda.separate_layout(quantized, scale_bias), out)
 
 
 class SeparateLookup(Lookup):
@@ -79,6 +96,19 @@ class SeparateLookup(Lookup):
         out = self.out(0, (len(lengths), *data.shape[1:]), np.float32)
         self.fold(table, position, lengths, weights[0] if weights else None, as_matrix(out))
         return out
+
+    def run_cuda(self, data: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.quantized import lookup_cuda
+
+        *weights, indices, lengths, scale_bias = rest
+        out = self.out(0, (len(lengths), *data.shape[1:]), np.float32)
+
+        def check(lengths: np.ndarray, indices: np.ndarray) -> None:
+            checked_indices(indices, len(data))
+            checked_lengths(lengths, len(indices), "INDICES")
+
+        rows, factors = lookup_cuda.separate_layout(data, scale_bias), weights[0] if weights else None
+        return lookup_cuda.lookup(rows, indices, lengths, factors, None, self.mean, out, check)
 
 
 for _kind in ("Sum", "Mean", "WeightedSum", "WeightedMean"):

@@ -49,6 +49,13 @@ class GRUUnit(GRUBase):
         self.bind(inputs, (hidden,))()
         return hidden
 
+    def run_cuda(self, hidden_prev: Any, gates: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.recurrent import units_cuda
+
+        timing, _ = self._timing(gates, hidden_prev, rest)
+        hidden = self.out(0, hidden_prev.shape, hidden_prev.dtype)
+        return units_cuda.gru_unit(self, hidden_prev, gates, timing, hidden)
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Callable[[], None]:
         over, _ = self._timed(inputs[1], inputs[0], inputs[2:])
         h_prev, x, h = inputs[0][0], inputs[1][0], outputs[0][0]
@@ -99,11 +106,22 @@ class GRUUnitGradient(GRUBase):
         self.bind(inputs, outputs)()
         return outputs
 
-    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Callable[[], None]:
-        over, states = self._timed(inputs[1], inputs[0], inputs[2:])
+    def run_cuda(self, hidden_prev: Any, gates: Any, *rest: Any) -> Any:
+        from caffe2ops.ops.recurrent import units_cuda
+
+        timing, states = self._timing(gates, hidden_prev, rest)
+        self._check_states(hidden_prev, states)
+        outs = self.out(0, hidden_prev.shape, gates.dtype), self.out(1, gates.shape, gates.dtype)
+        return units_cuda.gru_gradient(self, hidden_prev, gates, timing, states[1], outs)
+
+    def _check_states(self, hidden_prev: Any, states: Sequence[Any]) -> None:
         if len(states) != 2:
             raise ValueError(f"inputs: {len(states)} of hidden and its gradient are left, wants 2")
-        self._like(inputs[0], list(zip(("hidden", "dhidden"), states)))
+        self._like(hidden_prev, list(zip(("hidden", "dhidden"), states)))
+
+    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Callable[[], None]:
+        over, states = self._timed(inputs[1], inputs[0], inputs[2:])
+        self._check_states(inputs[0], states)
         h_prev, x, dh, dh_prev, dx = (array[0] for array in (*inputs[:2], states[1], *outputs))
         d = dh.shape[1]
 

@@ -61,6 +61,13 @@ class LSTMUnit(LSTMBase):
         self.bind(inputs, outputs)()
         return outputs
 
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.recurrent import units_cuda
+
+        timing, _ = self._timing(inputs[2], inputs[0], inputs[3:])
+        outs = self.out(0, inputs[0].shape, inputs[0].dtype), self.out(1, inputs[0].shape, inputs[0].dtype)
+        return units_cuda.lstm_unit(self, inputs[:2], inputs[2], timing, outs)
+
     def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Callable[[], None]:
         over, _ = self._timed(inputs[2], inputs[0], inputs[3:])
         h_prev, c_prev, x, h, c = (array[0] for array in (*inputs[:3], *outputs))
@@ -119,11 +126,22 @@ class LSTMUnitGradient(LSTMBase):
         self.bind(inputs, outputs)()
         return outputs
 
-    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Callable[[], None]:
-        over, states = self._timed(inputs[2], inputs[0], inputs[3:])
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.recurrent import units_cuda
+
+        timing, states = self._timing(inputs[2], inputs[0], inputs[3:])
+        self._check_states(inputs[0], states)
+        outs = tuple(self.out(i, inputs[i].shape, inputs[i].dtype) for i in range(3))
+        return units_cuda.lstm_gradient(self, inputs[1], inputs[2], timing, states, outs)
+
+    def _check_states(self, hidden_prev: Any, states: Sequence[Any]) -> None:
         if len(states) != 4:
             raise ValueError(f"inputs: {len(states)} of hidden, cell and their gradients are left, wants 4")
-        self._like(inputs[0], list(zip(("hidden", "cell", "dhidden", "dcell"), states)))
+        self._like(hidden_prev, list(zip(("hidden", "cell", "dhidden", "dcell"), states)))
+
+    def bind(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Callable[[], None]:
+        over, states = self._timed(inputs[2], inputs[0], inputs[3:])
+        self._check_states(inputs[0], states)
         c_prev, x, c, dh, dc, dh_prev, dc_prev, dx = (array[0] for array in (*inputs[1:3], *states[1:], *outputs))
         d = c.shape[1]
         di, df, do, dg = (dx[:, k * d : (k + 1) * d] for k in range(4))

@@ -20,10 +20,8 @@ class Unit(Operator):
 
     drop_states: bool = Arg(False, doc="whether rows past the end of their sequence become 0 instead of staying")
 
-    def _timed(
-        self, x: np.ndarray, hidden: np.ndarray, rest: Sequence[Any]
-    ) -> tuple[Callable[[], np.ndarray | None], Sequence[Any]]:
-        """A call that gives the rows (N, 1) whose sequence is over, None for none; and the inputs behind the step.
+    def _timing(self, x: Any, hidden: Any, rest: Sequence[Any]) -> tuple[tuple[Any, Any], Sequence[Any]]:
+        """The lengths, None without `sequence_lengths`, and the step; and the inputs behind them.
 
         `rest` are all inputs behind the gates. Raises ValueError for gates, lengths or a step of other sizes.
         """
@@ -40,10 +38,19 @@ class Unit(Operator):
         if step.size != 1:
             raise ValueError(f"timestep: has {step.size} elements, wants 1")
         if not self.sequence_lengths:
-            return lambda: None, behind
+            return (None, step), behind
         if rest[0].size != n:
             raise ValueError(f"seq_lengths: has {rest[0].size} elements, wants {n}, the batch size")
-        lengths, now = rest[0].reshape(n, 1), step.reshape(1)
+        return (rest[0], step), behind
+
+    def _timed(
+        self, x: np.ndarray, hidden: np.ndarray, rest: Sequence[Any]
+    ) -> tuple[Callable[[], np.ndarray | None], Sequence[Any]]:
+        """A call that gives the rows (N, 1) whose sequence is over, None for none; and the inputs behind the step."""
+        (given, step), behind = self._timing(x, hidden, rest)
+        if given is None:
+            return lambda: None, behind
+        lengths, now = given.reshape(-1, 1), step.reshape(1)
 
         def over() -> np.ndarray | None:
             found: np.ndarray = lengths <= now
@@ -55,7 +62,7 @@ class Unit(Operator):
         """Rows (N, D) whose sequence is over stay as they were, or become 0."""
         np.copyto(new, new.dtype.type(0) if self.drop_states else old, where=over)
 
-    def _like(self, hidden: np.ndarray, named: Sequence[tuple[str, np.ndarray]]) -> None:
+    def _like(self, hidden: Any, named: Sequence[tuple[str, Any]]) -> None:
         """Raises for inputs of other dtype or shape than the hidden state's."""
         for name, value in named:
             if value.dtype != hidden.dtype:

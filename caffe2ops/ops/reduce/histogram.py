@@ -41,6 +41,11 @@ class Histogram(Operator):
             counts += np.bincount(bins, minlength=self.edges.size + 1)[1:-1]
         return counts
 
+    def run_cuda(self, *inputs: Any) -> Any:
+        from caffe2ops.ops.reduce import histogram_cuda
+
+        return histogram_cuda.histogram(inputs, self.edges, self.out(0, (self.edges.size - 1,), np.int64))
+
 
 class Percentile(Operator):
     """The percentile of each value in the distribution of its column, between given points linearly.
@@ -63,14 +68,26 @@ class Percentile(Operator):
     gradient = NO_GRADIENT
 
     def run_cpu(self, values: np.ndarray, points: np.ndarray, lengths: np.ndarray) -> Any:
-        if lengths.size and lengths.min() <= 0:
-            raise ValueError(f"lengths: is {lengths.tolist()}, wants 1 or more points for each column")
-        if lengths.sum() != len(points):
-            raise ValueError(f"lengths: sum is {lengths.sum()}, value_to_pct has {len(points)} rows")
+        _check_lengths(lengths, len(points))
         out = self.out(0, values.shape, values.dtype)
         for j, some in enumerate(np.split(points, np.cumsum(lengths)[:-1]) if lengths.size else ()):
             out[:, j] = _percentiles(values[:, j], some[:, 0], some[:, 1])
         return out
+
+    def run_cuda(self, values: Any, points: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.reduce import histogram_cuda
+
+        out = self.out(0, values.shape, values.dtype)
+        if not histogram_cuda.percentiles(values, points, lengths, out):
+            _check_lengths(lengths.get(), len(points))
+        return out
+
+
+def _check_lengths(lengths: np.ndarray, count: int) -> None:
+    if lengths.size and lengths.min() <= 0:
+        raise ValueError(f"lengths: is {lengths.tolist()}, wants 1 or more points for each column")
+    if lengths.sum() != count:
+        raise ValueError(f"lengths: sum is {lengths.sum()}, value_to_pct has {count} rows")
 
 
 def _percentiles(x: np.ndarray, at: np.ndarray, percentiles: np.ndarray) -> np.ndarray:

@@ -116,8 +116,10 @@ class LengthsToShape(Operator):
         if not x.size or (x != x[0]).any():
             raise ValueError(f"X: {'is empty' if not x.size else f'has {x.min()} and {x.max()}'}, wants equal lengths")
         y = self.out(0, (2,), np.int32)
-        y[...] = len(x), x[0]
+        y[0], y[1] = len(x), x[0]
         return y
+
+    run_cuda = run_cpu
 
 
 class OfSegmentIds(Operator):

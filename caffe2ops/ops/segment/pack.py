@@ -249,3 +249,10 @@ class LengthsSplit(Operator):
         out = self.out(0, (len(lengths) * parts,), np.int32)
         np.add(each[:, None], np.arange(parts) < more[:, None], out=out.reshape(-1, parts), casting="unsafe")
         return out
+
+    def run_cuda(self, lengths: Any, n_split: Any = None) -> Any:
+        from caffe2ops.ops.segment import pack_cuda
+
+        parts = self._parts(n_split)
+        out = self.out(0, (len(lengths) * parts,), np.int32)
+        return pack_cuda.split(lengths, parts, out, partial(checked_lengths, total=None))

@@ -35,6 +35,12 @@ _PRESENT = Elementwise(
     name="present",
 )  # fmt: skip
 
+_SPLIT = Elementwise(
+    "const long long n = lengths[i / parts]; if (n < 0) atomicExch(bad, 1); y = n / parts + (i % parts < n % parts);",
+    outputs="y:int32", tables="lengths:int32", int_scalars="parts", flags="bad", dtypes=("int32",),
+    name="split_lengths",
+)  # fmt: skip
+
 
 def pack(tensor: Any, lengths: Any, most: int, filling: float, out: Any, check: Callable[..., Any]) -> Any:
     """Each segment filled up or cut to `most` rows; `check(lengths)` is the CPU's."""
@@ -66,5 +72,16 @@ def reverse(data: Any, lengths: Any, out: Any, check: Callable[..., Any]) -> Any
     bad = cupy.zeros(1, np.int32)
     _REVERSE(out=out, data=data, lengths=lengths, width=width, segments=segments, steps=steps, bad=bad)
     if int(bad[0]) or not out.size:
+        on_host(check, lengths)
+    return out
+
+
+def split(lengths: Any, parts: int, out: Any, check: Callable[..., Any]) -> Any:
+    """Each length as `parts` lengths, the larger ones first; `check(lengths)` is the CPU's."""
+    import cupy
+
+    bad = cupy.zeros(1, np.int32)
+    _SPLIT(out=out, lengths=lengths, parts=parts, bad=bad)
+    if int(bad[0]):
         on_host(check, lengths)
     return out

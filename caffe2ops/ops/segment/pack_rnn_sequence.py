@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,17 @@ class PackRNNSequence(Operator):
         put_rows(out.reshape(longest * len(lengths), *values.shape[1:]), _slots(lengths), values)
         return out
 
+    def run_cuda(self, values: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import pack_rnn_sequence_cuda
+
+        check = partial(checked_lengths, total=len(values), of="values", name="lengths")
+        return pack_rnn_sequence_cuda.pack(
+            values,
+            lengths,
+            lambda longest: self.out(0, (longest, len(lengths), *values.shape[1:]), values.dtype),
+            check,
+        )
+
 
 class UnpackRNNSequence(Operator):
     """The steps of each sequence of a packed tensor, one sequence after the other.
@@ -55,8 +67,17 @@ class UnpackRNNSequence(Operator):
         return TensorSpec((UNKNOWN, *values.shape[2:]), values.dtype)
 
     def run_cpu(self, values: np.ndarray, lengths: np.ndarray) -> Any:
-        checked_lengths(lengths, None, name="lengths")
-        if lengths.size and lengths.max() > len(values):
-            raise ValueError(f"lengths: has {lengths.max()}, values has {len(values)} steps")
+        self._check(lengths, len(values))
         rows = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
         return rows[_slots(lengths)]
+
+    @staticmethod
+    def _check(lengths: np.ndarray, steps: int) -> None:
+        checked_lengths(lengths, None, name="lengths")
+        if lengths.size and lengths.max() > steps:
+            raise ValueError(f"lengths: has {lengths.max()}, values has {steps} steps")
+
+    def run_cuda(self, values: Any, lengths: Any) -> Any:
+        from caffe2ops.ops.segment import pack_rnn_sequence_cuda
+
+        return pack_rnn_sequence_cuda.unpack(values, lengths, partial(self._check, steps=len(values)))

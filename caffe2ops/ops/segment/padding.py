@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from caffe2ops.defs import OperatorDef
 from caffe2ops.errors import GradientError
 from caffe2ops.infer import TensorSpec
-from caffe2ops.operator import Arg, Operator
+from caffe2ops.operator import Arg, Array, Operator
 from caffe2ops.ops.index.rows import offsets_of
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
 
@@ -30,9 +31,9 @@ class Padded(Operator):
         return self.padding_width, self.end_padding_width if self.end_padding_width >= 0 else self.padding_width
 
     @staticmethod
-    def _lengths(data: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
-        given = np.array([len(data)], np.int32) if lengths is None else lengths
-        return checked_lengths(given, len(data), "data_in", name="lengths")
+    def _lengths(count: int, lengths: np.ndarray | None) -> np.ndarray:
+        given = np.array([count], np.int32) if lengths is None else lengths
+        return checked_lengths(given, count, "data_in", name="lengths")
 
     def _changed(self, data: TensorSpec, lengths: TensorSpec | None, by: int) -> tuple[TensorSpec, TensorSpec]:
         """The specs of data and lengths when each segment is so many rows longer."""
@@ -87,7 +88,7 @@ class AddPadding(Padded):
         start_padding: np.ndarray | None = None,
         end_padding: np.ndarray | None = None,
     ) -> Any:
-        lengths, (start, end) = self._lengths(data, lengths), self.widths
+        lengths, (start, end) = self._lengths(len(data), lengths), self.widths
         longer = self.out(1, lengths.shape, np.int32)
         longer[...] = lengths + (start + end)
         offsets = offsets_of(longer)
@@ -98,6 +99,25 @@ class AddPadding(Padded):
         behind = start_padding if end_padding is None else end_padding
         out[_edges(offsets[1:] - end, end)] = self._row("end_padding", behind, data)
         return out, longer
+
+    def run_cuda(
+        self,
+        data: Array,
+        lengths: Array | None = None,
+        start_padding: Array | None = None,
+        end_padding: Array | None = None,
+    ) -> Any:
+        from caffe2ops.ops.segment import padding_cuda as cuda
+
+        lengths = cuda.all_rows(data) if lengths is None else lengths
+        for name, padding in (("start_padding", start_padding), ("end_padding", end_padding)):
+            self._row(name, padding, data)
+        behind = start_padding if end_padding is None else end_padding
+        rows = cuda.of_rows(data, start_padding), cuda.of_rows(data, behind)
+        longer = self.out(1, lengths.shape, np.int32)
+        longer[...] = lengths + sum(self.widths)
+        out = self.out(0, (len(data) + lengths.size * sum(self.widths), *data.shape[1:]), data.dtype)
+        return cuda.add(data, lengths, self.widths, rows, out, partial(self._lengths, len(data))), longer
 
     @staticmethod
     def _row(name: str, padding: np.ndarray | None, data: np.ndarray) -> Any:
@@ -135,12 +155,25 @@ class RemovePadding(Padded):
         return self._changed(data, lengths, -sum(self.widths))
 
     def run_cpu(self, data: np.ndarray, lengths: np.ndarray | None = None) -> Any:
-        lengths, (start, end) = self._lengths(data, lengths), self.widths
-        _check_width(lengths, start + end)
+        lengths, (start, end) = self._checked(len(data), lengths), self.widths
         shorter = self.out(1, lengths.shape, np.int32)
         shorter[...] = lengths - (start + end)
         first = np.repeat(offsets_of(lengths)[:-1] + start - offsets_of(shorter)[:-1], shorter)
         return data[np.arange(len(first)) + first], shorter
+
+    def _checked(self, count: int, lengths: np.ndarray | None) -> np.ndarray:
+        lengths = self._lengths(count, lengths)
+        _check_width(lengths, sum(self.widths))
+        return lengths
+
+    def run_cuda(self, data: Array, lengths: Array | None = None) -> Any:
+        from caffe2ops.ops.segment import padding_cuda as cuda
+
+        lengths = cuda.all_rows(data) if lengths is None else lengths
+        rows = cuda.remove(data, lengths, self.widths, partial(self._checked, len(data)))
+        shorter = self.out(1, lengths.shape, np.int32)
+        shorter[...] = lengths - sum(self.widths)
+        return rows, shorter
 
     @classmethod
     def make_gradient(cls, g: GradientMaker) -> list[OperatorDef]:
@@ -168,11 +201,21 @@ class GatherPadding(Padded):
     }
 
     def run_cpu(self, data: np.ndarray, lengths: np.ndarray) -> Any:
-        offsets, (start, end) = offsets_of(self._lengths(data, lengths)), self.widths
-        _check_width(lengths, max(start, end))
+        offsets, (start, end) = offsets_of(self._checked(len(data), lengths)), self.widths
         before, behind = _edges(offsets[:-1], start), _edges(offsets[1:] - end, end)
         groups = (before, behind) if self.n_outputs == 2 else (np.concatenate((before, behind)),)
         return tuple(
             np.add.reduce(data[rows], axis=0, dtype=data.dtype, out=self.out(i, data.shape[1:], data.dtype))
             for i, rows in enumerate(groups)
         )
+
+    def _checked(self, count: int, lengths: np.ndarray) -> np.ndarray:
+        lengths = self._lengths(count, lengths)
+        _check_width(lengths, max(self.widths))
+        return lengths
+
+    def run_cuda(self, data: Array, lengths: Array) -> Any:
+        from caffe2ops.ops.segment import padding_cuda as cuda
+
+        outs = tuple(self.out(i, data.shape[1:], data.dtype) for i in range(self.n_outputs))
+        return cuda.gather(data, lengths, self.widths, outs, partial(self._checked, len(data)))

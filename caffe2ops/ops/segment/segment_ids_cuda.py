@@ -43,7 +43,7 @@ _SLOPES = {
 }  # fmt: skip
 
 
-def _read(*numbers: Any) -> list[int]:
+def read(*numbers: Any) -> list[int]:
     """Numbers of the device, in one copy."""
     import cupy
 
@@ -65,7 +65,7 @@ def sorted_offsets(ids: Any, count: int | None, check: Segmenter) -> Any:
     if not ids.size:
         return _nothing(count)
     steps = cupy.diff(ids)
-    wrong, last = _read(cupy.logical_or(ids[0] != 0, ((steps < 0) | (steps > 1)).any()), ids[-1])
+    wrong, last = read(cupy.logical_or(ids[0] != 0, ((steps < 0) | (steps > 1)).any()), ids[-1])
     if wrong or (count is not None and last != count - 1):
         check(cupy.asnumpy(ids), count)
     return cupy.searchsorted(ids, cupy.arange(last + 2, dtype=ids.dtype))
@@ -77,7 +77,7 @@ def any_offsets(ids: Any, count: int | None, check: Segmenter) -> tuple[Any, Any
 
     if not ids.size:
         return by_id(ids, count or 0)
-    least, last = _read(ids.min(), ids.max())
+    least, last = read(ids.min(), ids.max())
     if least < 0 or (count is not None and last >= count):
         check(cupy.asnumpy(ids), count)
     return by_id(ids, last + 1 if count is None else count)

@@ -73,14 +73,27 @@ class SequenceMask(Operator):
         out.reshape(layout)[...] = np.where(masked, x.dtype.type(0 if self.grad else self.fill_val), x.reshape(layout))
         return out
 
+    def run_cuda(self, x: Any, lengths: Any = None) -> Any:
+        from caffe2ops.ops.segment import sequence_mask_cuda
+
+        layout = self._layout(x.shape)
+        self._check_lengths(layout[1], lengths)
+        filling = float(x.dtype.type(0 if self.grad else self.fill_val))
+        out = self.out(0, x.shape, x.dtype)
+        return sequence_mask_cuda.mask(self.mode, x, lengths, layout, self.radius, filling, out)
+
+    def _check_lengths(self, rows: int, lengths: Any) -> None:
+        if self.mode not in _TRIANGLES and (lengths is None or len(lengths) < rows):
+            has = "is missing" if lengths is None else f"has {len(lengths)} elements"
+            raise ValueError(f"sequence_lengths: {has}, wants one for each of {rows} rows")
+
     def _masked(self, row: np.ndarray, column: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
         masked: np.ndarray
         if self.mode in _TRIANGLES:
             masked = _TRIANGLES[self.mode](row, column)
             return masked
-        if lengths is None or len(lengths) < len(row):
-            has = "is missing" if lengths is None else f"has {len(lengths)} elements"
-            raise ValueError(f"sequence_lengths: {has}, wants one for each of {len(row)} rows")
+        self._check_lengths(len(row), lengths)
+        assert lengths is not None
         of_row = lengths[: len(row), None].astype(np.int64)
         masked = column >= of_row if self.mode == "sequence" else np.abs(column - of_row) > self.radius
         return masked

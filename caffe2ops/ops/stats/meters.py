@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.operator import FORBIDDEN, Arg, Operator
-from caffe2ops.ops.loss.cross_entropy import checked_labels
+from caffe2ops.ops.loss.cross_entropy import checked_labels, wants_labels
 
 
 class APMeter(Operator):
@@ -74,6 +74,16 @@ class MultiClassAccuracy(Operator):
         accuracies /= np.maximum(amounts, 1).astype(np.float32)
         return accuracies, amounts
 
+    def run_cuda(self, prediction: Any, labels: Any) -> Any:
+        from caffe2ops.ops.stats import meters_cuda
+
+        n, d = prediction.shape
+        wants_labels(labels, n, "labels")
+        accuracies, amounts = self.out(0, (d,), np.float32), self.out(1, (d,), np.int32)
+        if not meters_cuda.class_accuracies(prediction, labels, accuracies, amounts):
+            checked_labels(labels.get(), n, d, "labels")
+        return accuracies, amounts
+
 
 class Perplexity(Operator):
     """The inverse of the geometric mean of probabilities; 1 where there are none. Caffe2: operators/perplexity_op."""
@@ -87,3 +97,8 @@ class Perplexity(Operator):
         with np.errstate(all="ignore"):
             output[...] = np.prod(probabilities.astype(np.float64) ** (-1 / max(probabilities.size, 1)))
         return output
+
+    def run_cuda(self, probabilities: Any) -> Any:
+        from caffe2ops.ops.stats import meters_cuda
+
+        return meters_cuda.perplexity(probabilities, self.out(0, (), probabilities.dtype))
