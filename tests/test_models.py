@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import caffe2ops
-from caffe2ops import NetDef, OperatorDef, QTensor, Workspace, registry
+from caffe2ops import DeviceOption, NetDef, OperatorDef, QTensor, Workspace, registry
 from tests.kit import shared as shared_material
 
 # Nets whose every operator must be there; the others run as soon as their operators are.
@@ -179,3 +179,34 @@ def test_data(name: str, shared: Path, tmp_path: Path) -> None:
             net.run()
             for output in outputs:
                 np.testing.assert_array_equal(workspace.fetch(output), expected[f"iter{run}/{output}"])
+
+
+def on_cuda(net: NetDef) -> NetDef:
+    """The net with all its operators on a card."""
+    ops = (op.replace(device_option=(op.device_option or DeviceOption()).replace(device_type=1)) for op in net.op)
+    return net.replace(op=tuple(ops))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODELS if name not in (*DATA, *EXPORTS)))
+def test_model_on_cuda(name: str, shared: Path, emulated_cuda: Any) -> None:
+    """The same from end to end with parameters and inputs on a card, which is emulated."""
+    folder = shared / "models" / name
+    meta = shared_material.read_json(f"models/{name}/meta.json")
+    modified = folder / "predict_net.modified.pb"
+    *inits, net = (
+        load_net(f)
+        for f in [*(folder / f for f in meta["init"]), modified if modified.exists() else folder / meta["predict"]]
+    )
+    missing = sorted({op.type for op in net.op if "cuda" not in registry.get(op.type).schema_of().devices})
+    if missing:
+        pytest.skip(f"on the CPU only: {', '.join(missing)}")
+    workspace = Workspace()
+    for init in inits:
+        workspace.run(init)
+    with np.load(folder / "input.npz") as archive:
+        for blob, value in {**{b: workspace.fetch(b) for b in workspace.blobs()}, **archive}.items():
+            workspace.feed(blob, value, DeviceOption(device_type=1))
+    workspace.run(on_cuda(net))
+    assert all(isinstance(workspace.blob(blob).value, emulated_cuda.ndarray) for blob in net.op[-1].output)
+    with np.load(folder / "output.npz") as expected:
+        compare(workspace, expected, TOLERANCES.get(name, TOLERANCE))
