@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +17,9 @@ from caffe2ops.ops.optim import sparse_cuda
 from caffe2ops.ops.pool import pooling_cuda
 from caffe2ops.ops.segment import lengths_cuda, pack_cuda, segment_ids_cuda
 from caffe2ops.ops.segment.lengths_reduce import checked_lengths
+from tests.kit.call import run
 from tests.kit.cuemu.fixture import installed
+from tests.kit.sample import collect
 
 
 def segments(cupy: ModuleType, rng: np.random.Generator) -> None:
@@ -77,7 +81,28 @@ def pools(cupy: ModuleType, rng: np.random.Generator) -> None:
     pooling_cuda.AVERAGE_BACK(x, out=dx, Y=y, dY=y, padding=False, **windows)
 
 
-FAMILIES = {family.__name__: family for family in (segments, rows, pools)}
+# Operators whose kernels compute where they read.
+GATHERS = (
+    "AddPadding", "BatchDenseToSparse", "BatchSparseToDense", "Col2Im", "Conv", "ConvGradient", "ConvTranspose",
+    "ConvTransposeGradient", "FlexibleTopK", "FlexibleTopKGradient", "FloatToFused2BitRowwiseQuantized",
+    "GatherFused8BitRowwise", "GatherPadding", "GatherRanges", "GatherRangesToDense", "LSTMUnitGradient",
+    "MaxPoolWithIndex", "MaxPoolWithIndexGradient", "PackRNNSequence", "Percentile", "PiecewiseLinearTransform",
+    "RemovePadding", "RoIAlign", "RoIAlignGradient", "RoIAlignRotatedGradient", "RoIPool", "RoIPoolGradient",
+    "SequenceMask", "SparseLengthsSum8BitRowwiseSparse", "SparseLengthsSumFused4BitRowwise", "SparseToDenseMask",
+    "SparseToDenseMaskGradient", "UnpackRNNSequence",
+)  # fmt: skip
+
+
+def gathers(cupy: ModuleType, rng: np.random.Generator) -> None:
+    """All their samples, also those that are refused."""
+    for sample in collect():
+        if sample.op in GATHERS and "cuda" in sample.devices and not sample.engine:
+            refused = pytest.raises(Exception, match=sample.error) if sample.error else nullcontext()
+            with refused:
+                run(sample, Path(), "cuda")
+
+
+FAMILIES = {family.__name__: family for family in (segments, rows, pools, gathers)}
 
 
 def main(names: Iterable[str]) -> None:
