@@ -60,6 +60,7 @@ class BareForm:
             self.steps.append(partial(_handing, call, handed) if handed else call)
             self.blobs.update((*op.inputs, *op.outputs))
         self.blobs -= loose
+        del self.values  # among them arrays that nothing runs on
 
     def _drop(self, changed: set[int]) -> bool:
         """Takes short cuts away whose inputs do not stay; whether that makes others' inputs doubtful."""

@@ -82,12 +82,8 @@ EXPORTS = ["reagent_dqn_predictor"]  # a minidb of nets and blobs
 
 @pytest.mark.parametrize("name", sorted({*COMPLETE, *MODELS} - {*DATA, *EXPORTS}))
 def test_model(name: str, shared: Path) -> None:
-    folder = shared / "models" / name
-    meta = shared_material.read_json(f"models/{name}/meta.json")
-    modified = folder / "predict_net.modified.pb"
-    nets = [load_net(folder / file) for file in meta["init"]]
-    predict = modified if modified.exists() else folder / meta["predict"]
-    nets.append(load_net(predict))
+    folder, (inits, predict) = shared / "models" / name, shared_material.model_files(name)
+    nets = [load_net(path) for path in (*inits, predict)]
     if missing := missing_operators(*nets):
         assert name not in COMPLETE, f"operators missing: {', '.join(missing)}"
         pytest.skip(f"operators missing: {', '.join(missing)}")
@@ -190,19 +186,14 @@ def on_cuda(net: NetDef) -> NetDef:
 @pytest.mark.parametrize("name", sorted(name for name in MODELS if name not in (*DATA, *EXPORTS)))
 def test_model_on_cuda(name: str, shared: Path, emulated_cuda: Any) -> None:
     """The same from end to end with parameters and inputs on a card, which is emulated."""
-    folder = shared / "models" / name
-    meta = shared_material.read_json(f"models/{name}/meta.json")
-    modified = folder / "predict_net.modified.pb"
-    *inits, net = (
-        load_net(f)
-        for f in [*(folder / f for f in meta["init"]), modified if modified.exists() else folder / meta["predict"]]
-    )
+    folder, (inits, predict) = shared / "models" / name, shared_material.model_files(name)
+    net = load_net(predict)
     missing = sorted({op.type for op in net.op if "cuda" not in registry.get(op.type).schema_of().devices})
     if missing:
         pytest.skip(f"on the CPU only: {', '.join(missing)}")
     workspace = Workspace()
     for init in inits:
-        workspace.run(init)
+        workspace.run(load_net(init))
     with np.load(folder / "input.npz") as archive:
         for blob, value in {**{b: workspace.fetch(b) for b in workspace.blobs()}, **archive}.items():
             workspace.feed(blob, value, DeviceOption(device_type=1))

@@ -240,12 +240,9 @@ def prepared(inits: list[NetDef]) -> Workspace:
 
 
 def load_model(name: str, shared: Path) -> tuple[NetDef, Workspace, dict[str, Any]]:
-    folder = shared / "models" / name
-    meta = shared_material.read_json(f"models/{name}/meta.json")
-    modified = folder / "predict_net.modified.pb"
-    net = load_net(modified if modified.exists() else folder / meta["predict"])
-    feeds = load_feeds(folder / "input.npz")
-    return net, prepared([load_net(folder / file) for file in meta["init"]]), feeds
+    inits, predict = shared_material.model_files(name)
+    feeds = load_feeds(shared / "models" / name / "input.npz")
+    return load_net(predict), prepared(list(map(load_net, inits))), feeds
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -209,15 +209,13 @@ def load_net(path: Path) -> NetDef:
 
 
 def load_model(name: str, shared: Path) -> tuple[NetDef, Workspace, dict[str, Any]]:
-    folder = shared / "models" / name
-    meta = shared_material.read_json(f"models/{name}/meta.json")
-    modified = folder / "predict_net.modified.pb"
+    inits, predict = shared_material.model_files(name)
     workspace = Workspace()
-    for file in meta["init"]:
-        workspace.run(load_net(folder / file))
-    with np.load(folder / "input.npz") as archive:
+    for init in inits:
+        workspace.run(load_net(init))
+    with np.load(shared / "models" / name / "input.npz") as archive:
         feeds = {blob: archive[blob] for blob in archive.files}
-    return load_net(modified if modified.exists() else folder / meta["predict"]), workspace, feeds
+    return load_net(predict), workspace, feeds
 
 
 @pytest.mark.parametrize("name", [*SMALL, *CLASSIFIERS, *PINN, "onnx_superres_reshape"])

@@ -28,7 +28,7 @@ def show_proof(title: str, proof: Any) -> bool:
     for run in proof.runs:
         if run.first:
             console.print(run.first, highlight=False, markup=False)
-    for note in getattr(proof, "notes", ()):
+    for note in proof.notes:
         console.print(f"[yellow]note:[/] {note}", highlight=False)
     console.print(proof.verdict, highlight=False, markup=False)
     return bool(proof.holds)

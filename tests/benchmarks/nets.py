@@ -25,16 +25,14 @@ OUTSIDE = ("reagent_dqn_predictor", "pinn_transixor_train_net", "s_mnist_train_n
 def net(folder: str) -> Callable[[], None]:
     """A net of the collection on its inputs."""
     warnings.simplefilter("ignore")  # of arguments that other tools put on operators
-    path = Path(folder)
-    meta = shared.read_json(f"models/{path.name}/meta.json")
+    inits, predict = shared.model_files(Path(folder).name)
     workspace = Workspace()
-    for name in meta["init"]:
-        workspace.run(_load(path / name))
-    with np.load(path / "input.npz") as archive:
+    for init in inits:
+        workspace.run(_load(init))
+    with np.load(Path(folder) / "input.npz") as archive:
         for name in archive.files:
             workspace.feed(name, archive[name])
-    modified = path / "predict_net.modified.pb"
-    return workspace.create(_load(modified if modified.exists() else path / meta["predict"])).run
+    return workspace.create(_load(predict)).run
 
 
 def _load(path: Path) -> NetDef:

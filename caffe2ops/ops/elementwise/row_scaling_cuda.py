@@ -10,8 +10,7 @@ from caffe2ops.ops.reduce.sums_cuda import PRODUCT, sum_over
 _FLOATS = ("float32", "float64")
 LINEAR = Elementwise("x * w + b", "x w b", dtypes=_FLOATS, name="linear")
 DIVIDE = Elementwise(
-    "const double root = sqrt(double(scale)); "
-    "y = x * T(root == 0. ? 1. : 1. / root);",
+    "const double root = sqrt(double(scale)); y = x * T(root == 0. ? 1. : 1. / root);",
     "x scale", "y", dtypes=_FLOATS, name="square_root_divide",
 )  # fmt: skip
 

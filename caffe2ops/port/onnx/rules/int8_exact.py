@@ -80,12 +80,12 @@ def finished(g: Builder, op: Any, sums: Value, x: Value, w: Value, bias: Value |
 @rule("Int8Conv", "Int8ConvRelu", exact=True)
 def conv(g: Builder, op: Any, X: Value, filter: Value, bias: Value | None = None) -> Value:
     """By a float32 Conv where that is exact, as for depthwise filters, which runtimes are quicker at."""
-    x, w = to_first(g, X), to_first(g, filter)
+    w = to_first(g, filter)
     products = prod(w.static(i, "the filter") for i in range(1, w.rank))
     if greatest_sum(X, filter, products) < FLOATS:
         sums = convolution(g, op, *(to_first(g, centred(g, v, F)) for v in (X, filter)))
     else:
-        x, attributes = convolved(g, op, x, w)
+        x, attributes = convolved(g, op, to_first(g, X), w)
         sums = g.ConvInteger(x, w, np.uint8(zero_of(X)), np.uint8(zero_of(filter)), **attributes)
     y = finished(g, op, sums, X, filter, bias, products)
     return g.quantised(to_last(g, y), *y.quantisation())
