@@ -1,4 +1,4 @@
-"""What upstream's tests find around them: hypothesis and SciPy as they were, and no torch."""
+"""What upstream's tests find around them: hypothesis and SciPy as they were, no torch, threads that take turns soon."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
+SWITCH = 1e-4  # seconds after which a waiting thread goes on; Caffe2's operators let others go on all the time they run
 EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "6"))  # of each property
 
 
 def prepare() -> None:
     """To be called before upstream's modules are imported."""
+    sys.setswitchinterval(SWITCH)
     torch, jit = _Absent("torch"), _Absent("torch.jit")
     vars(jit).update(ScriptModule=object, script_method=lambda function: function)  # a class statement wants them
     vars(torch).update(jit=jit)
