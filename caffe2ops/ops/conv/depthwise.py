@@ -14,20 +14,22 @@ FEW = 400  # positions of an image up to which channels-first images are turned 
 
 
 class Depthwise:
-    """Convolution with one filter a channel: the image shifted to a tap times its weight, added up over the taps.
+    """Convolution with one filter a channel: the images shifted to a tap times its weight, added up over the taps.
 
-    Channels-first images are turned around on the way in and out, which pays where they are small.
+    Small images go several at a time, large ones some rows at a time. Channels-first images are turned around on the
+    way in and out, which pays where they are small.
     """
 
     def __init__(self, channels: int, windows: tuple[Window, ...], channels_last: bool, dtype: np.dtype):
         self.windows, self.channels_last = windows, channels_last
         outs = tuple(w.out for w in windows)
-        self.padded = np.zeros((*(w.size + w.head + w.tail for w in windows), channels), dtype)
-        self.inside = tuple(slice(max(w.head, 0), w.size + w.head + min(w.tail, 0)) for w in windows)
-        self.kept = tuple(slice(max(-w.head, 0), w.size + min(w.tail, 0)) for w in windows)
-        self.sum = np.empty((*outs, channels), dtype)
+        self.images = max(1, BLOCK // (prod(outs) * channels))
         self.rows = max(1, BLOCK // (prod(outs[1:]) * channels))
-        self.product = np.empty((self.rows, *outs[1:], channels), dtype)
+        self.padded = np.zeros((self.images, *(w.size + w.head + w.tail for w in windows), channels), dtype)
+        self.inside = (..., *(slice(max(w.head, 0), w.size + w.head + min(w.tail, 0)) for w in windows), slice(None))
+        self.kept = (..., *(slice(max(-w.head, 0), w.size + min(w.tail, 0)) for w in windows), slice(None))
+        self.sum = np.empty((self.images, *outs, channels), dtype)
+        self.product = np.empty((self.images, min(self.rows, outs[0]), *outs[1:], channels), dtype)
         self.weights = np.empty((prod(w.kernel for w in windows), outs[-1] if len(outs) > 1 else 1, channels), dtype)
         self.steps = [self._step(first, min(self.rows, outs[0] - first)) for first in range(0, outs[0], self.rows)]
 
@@ -39,27 +41,30 @@ class Depthwise:
             starts[0] += first * self.windows[0].stride
             outs = (rows, *(w.out for w in self.windows[1:]))
             ends = [s + (o - 1) * w.stride + 1 for s, o, w in zip(starts, outs, self.windows)]
-            taps.append(self.padded[tuple(slice(s, e, w.stride) for s, e, w in zip(starts, ends, self.windows))])
+            places = (slice(s, e, w.stride) for s, e, w in zip(starts, ends, self.windows))
+            taps.append(self.padded[(slice(None), *places)])
         return slice(first, first + rows), taps
 
     def run(self, X: np.ndarray, filter: np.ndarray, bias: np.ndarray | None, Y: np.ndarray) -> None:
         """Writes the convolution of images X with a filter, [C, taps] in either order, plus bias to Y."""
         self.weights[...] = filter.reshape(filter.shape[0], -1).T[:, None]
-        for image, out in zip(X, Y):
-            self._run(image, bias, out)
+        if not self.channels_last:
+            X, Y = np.moveaxis(X, 1, -1), np.moveaxis(Y, 1, -1)
+        for at in range(0, len(X), self.images):
+            self._run(X[at : at + self.images], bias, Y[at : at + self.images])
 
-    def _run(self, image: np.ndarray, bias: np.ndarray | None, out: np.ndarray) -> None:
-        source = image if self.channels_last else np.moveaxis(image, 0, -1)
-        self.padded[self.inside] = source[self.kept]
-        total = out if self.channels_last else self.sum
+    def _run(self, X: np.ndarray, bias: np.ndarray | None, Y: np.ndarray) -> None:
+        count = len(X)
+        self.padded[:count][self.inside] = X[self.kept]
+        total = Y if self.channels_last else self.sum[:count]
         for rows, taps in self.steps:
-            part = total[rows]
-            np.multiply(taps[0], self.weights[0], out=part)
-            product_ = self.product[: len(part)]
+            part = total[:, rows]
+            np.multiply(taps[0][:count], self.weights[0], out=part)
+            product_ = self.product[:count, : part.shape[1]]
             for tap, weight in zip(taps[1:], self.weights[1:]):
-                np.multiply(tap, weight, out=product_)
+                np.multiply(tap[:count], weight, out=product_)
                 part += product_
             if bias is not None:
                 part += bias
         if not self.channels_last:
-            out[...] = np.moveaxis(total, -1, 0)
+            Y[...] = total

@@ -49,17 +49,19 @@ def by_score(scores: np.ndarray, most: int = 0) -> np.ndarray:
     if not equal.size or np.isnan(ranked[-1]) or _by_index.get():
         return order if whole else order[:most]
     if whole:
-        return _sorted(keys)
+        tied = np.zeros(len(keys), bool)
+        tied[order[equal]] = tied[order[equal + 1]] = True
+        return _sorted(keys, tied)
     return order[:most] if equal[0] >= most else _partially_sorted(keys, most)
 
 
-def _sorted(keys: np.ndarray) -> np.ndarray:
-    """std::sort of 0, 1, ... by key."""
+def _sorted(keys: np.ndarray, tied: np.ndarray) -> np.ndarray:
+    """std::sort of 0, 1, ... by key; `tied` where another has the same."""
     order = np.arange(len(keys))
     parts = [(0, len(keys), 2 * (len(keys).bit_length() - 1))]
     while parts:
         first, last, depth = parts.pop()
-        if last - first <= FEW:
+        if last - first <= FEW or np.count_nonzero(tied[order[first:last]]) < 2:
             continue
         if depth == 0:
             order[first:last] = order[first:last][_partially_sorted(keys[order[first:last]], last - first)]

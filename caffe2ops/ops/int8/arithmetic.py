@@ -82,28 +82,27 @@ def requantise(
 ) -> None:
     """Writes (sums + offsets) * scale + zero_point as bytes, at least the zero point with `relu`; scale below 1.
 
-    The product has 31 bits behind the point, is rounded, then shifted and rounded again, halves away from 0. `sums`
-    [R, M] hold whole numbers, `offsets` [M] int64. All of it is done in place, block by block.
+    The product is rounded, halves up, then divided by a power of two and rounded again, halves away from 0. `sums`
+    [R, M] hold whole numbers of 32 bits, `offsets` is [M]. All of it is done in place, block by block.
     """
     mantissa, exponent = parts(scale)
-    factor, shift = mantissa << 7, -1 - exponent
-    ahead = offsets * factor + (1 << 30)
-    behind = (1 << shift >> 1) + (zero_point << shift)
+    shift = -1 - exponent
+    wide = np.float64 if shift <= 20 else np.longdouble  # where 53 bits do not hold a product it is cut off anyway
+    factor, ahead = mantissa * 2.0**-24, (offsets * wide(mantissa * 2.0**-24) + 0.5)
+    again = 2.0**-shift * (1 + 2.0**-40) if shift else 1.0  # a half goes away from 0, and nothing else goes anywhere
+    behind = zero_point + (0.5 if shift else 0.0)
     rows = max(1, BLOCK // max(len(offsets), 1))
-    block, signs = np.empty((2, rows, len(offsets)), np.int64)
+    block = np.empty((rows, len(offsets)), wide)
     for at in range(0, len(sums), rows):
         part = sums[at : at + rows]
         x = block[: len(part)]
-        np.copyto(x, part, casting="unsafe")
+        np.copyto(x, part)
         x *= factor
         x += ahead
-        x >>= 31
-        if shift and zero_point and not relu:  # numbers below 0 are not cut off
-            x += np.right_shift(x, 63, out=signs[: len(part)])
+        np.floor(x, out=x)
+        x *= again
         x += behind
-        x >>= shift
-        np.maximum(x, zero_point if relu else LEAST, out=x)
-        np.minimum(x, MOST, out=x)
+        np.clip(x, zero_point if relu else LEAST, MOST, out=x)
         np.copyto(out[at : at + rows], x, casting="unsafe")
 
 

@@ -48,7 +48,7 @@ class DnnlowpConvolution(QuantisedOutput, Weights, ExactConvolution):
     def run_cpu(self, X: Any, filter: Any, bias: Any = None) -> QTensor:
         x = self.activation("X", X)
         by_group = self.quantize_groupwise and not isinstance(filter, QTensor)
-        self.outputs_of(x, filter)
+        self.checked(x, filter)
         depth = prod(filter.shape[1:])
         elements, weights = self.multipliers("filter", filter, self.group if by_group else 1, exact_dtype(depth))
         whole = self.sums(centred(x, depth), elements).astype(np.int64)
