@@ -41,8 +41,8 @@ class Depthwise:
             starts[0] += first * self.windows[0].stride
             outs = (rows, *(w.out for w in self.windows[1:]))
             ends = [s + (o - 1) * w.stride + 1 for s, o, w in zip(starts, outs, self.windows)]
-            places = (slice(s, e, w.stride) for s, e, w in zip(starts, ends, self.windows))
-            taps.append(self.padded[(slice(None), *places)])
+            places = (slice(None), *(slice(s, e, w.stride) for s, e, w in zip(starts, ends, self.windows)))
+            taps.append(self.padded[places])
         return slice(first, first + rows), taps
 
     def run(self, X: np.ndarray, filter: np.ndarray, bias: np.ndarray | None, Y: np.ndarray) -> None:
