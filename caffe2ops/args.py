@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -113,6 +113,16 @@ class ArgSpec:
         if self.choices and any(v not in self.choices for v in _items(parsed)):
             raise SchemaError(f"{where}: {self.name} = {_brief(value)}, wants {' or '.join(map(repr, self.choices))}")
         return parsed
+
+
+def annotated(annotation: Any) -> str:
+    """A type as ARG_TYPES names it: the annotation of a module that does not put annotations off is the type itself."""
+    if isinstance(annotation, str):
+        return annotation
+    if annotation is np.ndarray:
+        return "np.ndarray"
+    items = "".join(f"[{annotated(item)}]" for item in get_args(annotation))
+    return f"{getattr(annotation, '__name__', annotation)}{items}"
 
 
 def Arg(

@@ -48,18 +48,21 @@ class BareForm:
             pass
         loose = self._loose()
         self.steps: list[Callable[[], Any]] = []
-        self.blobs: set[Blob] = set()
+        bare = [op for op, call in zip(operators, self.calls) if call is not None]
+        self.blobs: set[Blob] = {blob for op in bare for blob in (*op.inputs, *op.outputs)} - loose
         for index, (op, call, step, (_, outputs)) in enumerate(zip(operators, self.calls, steps, values)):
             own = [(blob, value) for blob, value in zip(op.outputs, outputs) if blob in loose or blob in self.several]
             if call is None:
                 own = [(blob, value) for blob, value in own if index not in self.restless and blob not in op.inputs]
-                self.steps.append(partial(self._guarded, step, own))
-                continue
-            # who else runs on a loose blob has not seen its arrays come and go
-            handed = [(blob.set if blob in loose else partial(setattr, blob, "value"), value) for blob, value in own]
-            self.steps.append(partial(_handing, call, handed) if handed else call)
-            self.blobs.update((*op.inputs, *op.outputs))
-        self.blobs -= loose
+            # who else runs on a blob that this does not watch has not seen its arrays come and go
+            handed = [
+                (partial(setattr, blob, "value") if blob in self.blobs else partial(_set, blob), value)
+                for blob, value in own
+            ]
+            if call is None:
+                self.steps.append(partial(self._guarded, step, handed))
+            else:
+                self.steps.append(partial(_handing, call, handed) if handed else call)
         del self.values  # among them arrays that nothing runs on
 
     def _drop(self, changed: set[int]) -> bool:
@@ -69,6 +72,8 @@ class BareForm:
             for blob, source in zip(op.inputs, self.sources[index]):
                 if source in self.restless if source is not None else blob in loose or blob in self.several:
                     self.calls[index] = None
+                    if blob in op.outputs:  # in place it leaves the array that comes
+                        self.restless.add(index)
             if index in self.restless:
                 self.calls[index] = None
             if self.calls[index] is None and (index in changed or not loose.isdisjoint(op.outputs)):
@@ -99,10 +104,8 @@ class BareForm:
                 arrays.setdefault(blob, set()).add(id(value))
         return {blob for blob, found in arrays.items() if len(found) > 1}
 
-    def _guarded(self, step: Callable[[], Any], own: list[tuple[Blob, Any]]) -> None:
-        for blob, value in own:
-            blob.value = value
-        step()
+    def _guarded(self, step: Callable[[], Any], outputs: Sequence[tuple[Callable[[Any], None], Any]]) -> None:
+        _handing(step, outputs)
         if not self.fits:
             raise ReplacedError
 
@@ -125,7 +128,12 @@ def _sources(operators: Sequence[Operator]) -> list[list[int | None]]:
     return found
 
 
+def _set(blob: Blob, value: Any) -> None:
+    if blob.value is not value:
+        blob.set(value)
+
+
 def _handing(call: Callable[[], Any], outputs: Sequence[tuple[Callable[[Any], None], Any]]) -> None:
-    call()
     for hand, value in outputs:
-        hand(value)
+        hand(value)  # first: a call may ask `Operator.out` for its buffer
+    call()

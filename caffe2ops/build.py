@@ -57,6 +57,7 @@ class Net(OperatorMethods):
         self._ops: list[OperatorDef] = list(self._definition.op)
         self._external_input = list(self._definition.external_input)
         self._external_output = list(self._definition.external_output)
+        self._counts: dict[str, int] = {}  # of names made after one
         self._names = {name for op in self._ops for name in (*op.input, *op.output)} | set(self._external_input)
 
     @property
@@ -107,10 +108,10 @@ class Net(OperatorMethods):
     def fresh(self, stem: str) -> str:
         """A blob name that the net does not use: net/stem, net/stem_1, ..."""
         base = f"{self.name}/{stem}"
-        name, count = base, 0
-        while name in self._names:
+        count = self._counts.get(base, 0)
+        while (name := f"{base}_{count}" if count else base) in self._names:
             count += 1
-            name = f"{base}_{count}"
+        self._counts[base] = count
         self._names.add(name)
         return name
 

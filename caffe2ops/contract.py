@@ -214,4 +214,7 @@ def _ports(text: str) -> tuple[Port, ...]:
         ports.append(Port(found["name"], found["dtype"], split, bool(found["optional"]), bool(found["star"])))
         at = found.end() + 1
         at += len(text[at:]) - len(text[at:].lstrip())
+    twice = [port.name for i, port in enumerate(ports) if port.name in [other.name for other in ports[:i]]]
+    if twice:
+        raise ValueError(f"contract: {twice[0]} stands twice in {text!r}")
     return tuple(ports)

@@ -10,12 +10,12 @@ written explicitly is kept (`model_fields_set`), so that a file can be written b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Annotated, Any, Union
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 from typing_extensions import Self
 
 from caffe2ops import values
@@ -87,7 +87,10 @@ class DeviceType(IntEnum):
 
 def _converter(dtype: type) -> BeforeValidator:
     def convert(value: Any) -> Any:
-        return np.asarray(values.array_from_json(value) if isinstance(value, dict) else value, dtype=dtype)
+        given = np.asarray(values.array_from_json(value) if isinstance(value, dict) else value)
+        if given.size and given.dtype.kind not in ("iub" if np.dtype(dtype).kind == "i" else "iubf"):
+            raise ValueError(f"{given.dtype} elements, wants {np.dtype(dtype)}")
+        return given.astype(dtype, copy=False)
 
     return BeforeValidator(convert)
 
@@ -271,14 +274,35 @@ def _value(value: Any) -> Any:
             raise ValueError(f"an array of shape {value.shape}: arguments hold flat lists, give values and shape apart")
         if value.dtype.kind == "f":
             return np.ascontiguousarray(value, np.float32)
+        if value.dtype == np.uint64 and value.max(initial=0) > np.iinfo(np.int64).max:
+            raise ValueError(f"an array with {value.max()}, which is beyond int64")
         if value.dtype.kind in "iub":
             return np.ascontiguousarray(value, np.int64)
         raise ValueError(f"an array of dtype {value.dtype}: arguments hold float, int, str, bytes, nets, tensors")
     if isinstance(value, (list, tuple)):
-        return tuple(_value(item) for item in value)
+        items = tuple(_value(item) for item in value)
+        if any(isinstance(item, (tuple, np.ndarray)) for item in items):
+            raise ValueError("wants a flat list, give values and shape apart")
+        return items
     if isinstance(value, dict):
         return values.value_from_json(value, _IN_ARGUMENTS.get)
+    if not isinstance(value, (int, float, str, bytes, *_IN_ARGUMENTS.values())):
+        raise ValueError(f"{value!r}: arguments hold float, int, str, bytes, nets, tensors, and lists of one of these")
     return value
+
+
+def _args(args: Any) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    if not isinstance(args, Mapping):
+        raise ValueError(f"{args!r}, wants a mapping from name to value")
+    for name, value in args.items():
+        try:
+            found[name] = _value(value)
+        except ValidationError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"argument {name!r}: {error}") from None
+    return found
 
 
 # What an argument can be: field f, i, s (str where it is UTF-8, else bytes), n, t; their lists (an empty list sets no
@@ -302,14 +326,15 @@ Value = Annotated[
     PlainSerializer(values.value_to_json, when_used="json"),
     WithJsonSchema(values.value_schema(("NetDef", "TensorProto", "QTensorProto", "Argument"))),
 ]
-Args = Annotated[
-    dict[str, Value],
-    BeforeValidator(lambda args: {name: _value(value) for name, value in dict(args).items()}),
-]
+Args = Annotated[dict[str, Value], BeforeValidator(_args)]
 
 
 def _names_tuple(value: Any) -> Any:
-    return (str(value),) if isinstance(value, str) else tuple(str(name) for name in value)
+    if isinstance(value, str):
+        return (str(value),)
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{value!r}, wants the name of a blob or a list of names")
+    return tuple(str(name) for name in value)
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names_tuple)]

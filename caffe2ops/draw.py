@@ -4,25 +4,31 @@
     graph.render("net", format="svg")        # wants Graphviz's `dot`
     graph.source                             # the graph in the dot language, which wants nothing
 
-Parameters stand inside the operators that read them, operators of the backward pass have another colour, and a net of
-more than `GROUPED` operators is drawn in the groups that the scopes of its blobs make.
+Parameters stand inside the operators that read them, operators of the backward pass have another colour, and those
+of the forward pass of a net of more than `GROUPED` operators stand in the groups that the scopes of its blobs make.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
+
+import numpy as np
 
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.infer import Inference, TensorSpec
 from caffe2ops.predictor import last_written
 
 GROUPED = 40  # operators from which scopes are drawn
-LONGEST = 60  # characters of a line in a box
+LONGEST = 60  # characters of a name
 FORWARD, BACKWARD, OUTSIDE = "#dbe9ff", "#ffe3cc", "#d9f2e1"
-GRAPH = {"rankdir": "TB", "nodesep": "0.25", "ranksep": "0.35", "bgcolor": "transparent", "fontname": "Helvetica"}
+# Without newrank dot fails on some nets whose arrows leave a group and come back ("trouble in init_rank"); without
+# nslimit training nets take it a minute for pictures that are no smaller.
+GRAPH = {"newrank": "true", "nslimit": "0.1", "nodesep": "0.25", "ranksep": "0.35", "bgcolor": "transparent"}
 NODE = {"shape": "box", "style": "filled,rounded", "color": "#8a94a6", "fontname": "Helvetica", "fontsize": "11"}
 EDGE = {"color": "#8a94a6", "fontname": "Helvetica", "fontsize": "9", "fontcolor": "#4a5361", "arrowsize": "0.6"}
 CLUSTER = {
@@ -33,6 +39,8 @@ CLUSTER = {
     "fontsize": "10",
     "fontcolor": "#6b7585",
 }
+_GRADIENT = re.compile(r"_grad(_|$)")  # in the name of a blob
+_NOT_OF_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass
@@ -42,10 +50,30 @@ class Group:
     operators: list[int] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        return len(self.operators) + sum(group.size for group in self.groups.values())
+
 
 def is_backward(op: OperatorDef) -> bool:
     """Whether an operator belongs to the backward pass."""
-    return op.is_gradient_op or op.type.endswith("Gradient") or any("_grad" in name for name in op.output)
+    kind = op.type.endswith("Gradient") and op.type != "StopGradient"
+    return op.is_gradient_op or kind or any(_GRADIENT.search(name) for name in op.output)
+
+
+def inner_nets(net: NetDef) -> Iterator[tuple[str, NetDef]]:
+    """The nets that operators of a net hold as arguments, and theirs, each with a phrase that says where."""
+    for index, op in enumerate(net.op):
+        for name, value in op.args.items():
+            if isinstance(value, NetDef):
+                where = f"{name} of operator {index} ({op.type})"
+                yield where, value
+                yield from ((f"{inner} in {where}", held) for inner, held in inner_nets(value))
+
+
+def arguments(op: OperatorDef) -> str:
+    """The arguments of an operator as one line; long values are cut."""
+    return ", ".join(f"{name}={_brief(value)}" for name, value in op.args.items())
 
 
 def draw(net: NetDef, found: Inference | None = None, parameters: Collection[str] = ()) -> Any:
@@ -57,13 +85,13 @@ def draw(net: NetDef, found: Inference | None = None, parameters: Collection[str
         import graphviz
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("drawing wants the package graphviz: pip install 'caffe2ops[draw]'") from error
-    graph = graphviz.Digraph(net.name or "net", graph_attr=GRAPH, node_attr=NODE, edge_attr=EDGE)
+    graph = graphviz.Digraph(_plain(net.name or "net"), graph_attr=GRAPH, node_attr=NODE, edge_attr=EDGE)
     specs = found.specs if found else {}
     parameters = set(parameters)
     root = Group()
     for index, op in enumerate(net.op):
         group = root
-        for name in _scope(op) if len(net.op) > GROUPED else ():
+        for name in _scope(op) if len(net.op) > GROUPED and not is_backward(op) else ():
             group = group.groups.setdefault(name, Group())
         group.operators.append(index)
     _draw_group(graph, root, "", net, specs, parameters)
@@ -83,7 +111,8 @@ def svg(graph: Any) -> str:
             "a file named .gv gets the graph as text"
         ) from error
     except subprocess.CalledProcessError as error:
-        raise RuntimeError(f"Graphviz's dot failed: {error.stderr}") from error
+        first = error.stderr.strip().partition("\n")[0]  # dot may print pages
+        raise RuntimeError(f"Graphviz's dot failed: {first}") from error
     return drawn
 
 
@@ -98,21 +127,23 @@ def _draw_group(
         op = net.op[index]
         held = [_named(name, specs) for name in dict.fromkeys(op.input) if name in parameters]
         kind = f"{op.type} ({op.engine})" if op.engine else op.type
-        told = ", ".join(f"{name}={_brief(value)}" for name, value in op.args.items())
-        label = "\n".join(_cut(line) for line in (kind, *held))
         colour = BACKWARD if is_backward(op) else FORWARD
-        graph.node(
-            f"op{index}", _plain(label), fillcolor=colour, tooltip=_plain(f"{index} {op.name or op.type} {told}")
-        )
+        tooltip = _plain(f"{index} {op.name or op.type} {arguments(op)}")
+        graph.node(f"op{index}", _plain("\n".join((_cut(kind), *held))), fillcolor=colour, tooltip=tooltip)
     for name, inner in group.groups.items():
+        if inner.size == 1:  # a frame around a single box tells nothing
+            _draw_group(graph, inner, path, net, specs, parameters)
+            continue
         within = f"{path}/{name}" if path else name
-        with graph.subgraph(name=f"cluster {within}", graph_attr={**CLUSTER, "label": _plain(name)}) as cluster:
+        attributes = {**CLUSTER, "label": _plain(_cut(name))}
+        with graph.subgraph(name=f"cluster {_plain(within)}", graph_attr=attributes) as cluster:
             _draw_group(cluster, inner, within, net, specs, parameters)
 
 
 def _draw_blobs(graph: Any, net: NetDef, specs: Mapping[str, TensorSpec], parameters: set[str]) -> None:
     """Arrows, the first of each blob with its name and shape, and what comes from outside and leaves."""
     writer: dict[str, str] = {}
+    outside: dict[str, str] = {}
     told: set[str] = set()
 
     def label(name: str) -> str:
@@ -125,38 +156,42 @@ def _draw_blobs(graph: Any, net: NetDef, specs: Mapping[str, TensorSpec], parame
             if name in writer:
                 graph.edge(writer[name], f"op{index}", label(name), tooltip=_plain(name))
             elif name not in parameters:
-                graph.node(f"in {name}", _plain(_named(name, specs, "\n")), fillcolor=OUTSIDE, shape="ellipse")
-                graph.edge(f"in {name}", f"op{index}")
+                if name not in outside:
+                    outside[name] = f"in{len(outside)}"
+                    graph.node(outside[name], _plain(_named(name, specs, "\n")), fillcolor=OUTSIDE, shape="ellipse")
+                graph.edge(outside[name], f"op{index}")
         for name in op.output:
             writer[name] = f"op{index}"
             told.discard(name)  # a blob written anew
-    for name in net.external_output or last_written(net):
+    for index, name in enumerate(dict.fromkeys(net.external_output or last_written(net))):
         if name in writer:
-            graph.node(f"out {name}", _plain(_named(name, specs, "\n")), fillcolor=OUTSIDE, shape="ellipse")
-            graph.edge(writer[name], f"out {name}")
+            graph.node(f"out{index}", _plain(_named(name, specs, "\n")), fillcolor=OUTSIDE, shape="ellipse")
+            graph.edge(writer[name], f"out{index}")
 
 
 def _named(name: str, specs: Mapping[str, TensorSpec], between: str = " ") -> str:
     """A blob's name and shape, and its dtype where that is not float32."""
     spec = specs.get(name)
     if spec is None or not spec.has_rank:
-        return name
+        return _cut(name)
     dims = "×".join(map(str, spec.shape)) or "scalar"
-    return f"{name}{between}{dims}{'' if spec.dtype is None or spec.dtype == 'float32' else f' {spec.dtype}'}"
+    dtype = "" if spec.dtype is None or spec.dtype == "float32" else f" {spec.dtype}"
+    return f"{_cut(name)}{between}{dims}{dtype}"
 
 
 def _brief(value: Any) -> str:
-    text = f"net of {len(value.op)} operators" if isinstance(value, NetDef) else repr(value)
-    return _cut(text)
+    if isinstance(value, np.ndarray):
+        return f"<{len(value)} numbers>"
+    if isinstance(value, NetDef):
+        return f"<net of {len(value.op)} operators>"
+    return f"{value:.7g}" if isinstance(value, float) else _cut(repr(value))
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    """Long text without its middle: names differ at their ends."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]}…{text[-2 * LONGEST // 3 :]}"
 
 
 def _plain(text: str) -> str:
-    """Text that the dot language takes as it is."""
-    import graphviz
-
-    escaped: str = graphviz.escape(text)
-    return escaped.replace("\n", "\\n")
+    """Text that the dot language takes as it is: dot reads backslashes and entities, SVG has no control characters."""
+    return escape(_NOT_OF_XML.sub("\ufffd", text), quote=False).replace("\\", "\\\\").replace("\n", "\\n")

@@ -68,5 +68,5 @@ class GradientError(RuntimeError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The tail of a message: near names, or nothing."""
-    near = get_close_matches(name, sorted(known), n=4, cutoff=0.6)
+    near = get_close_matches(name, sorted(set(known)), n=4, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""

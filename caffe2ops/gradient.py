@@ -110,9 +110,12 @@ class _Tape:
         if all(g is None for g in incoming) and step.op.type != "ZeroGradient":
             return [], {}
         made, outgoing = gradient_of(step.op, incoming)
-        needed = {
-            g for name, g in gradients.items() if name not in step.op.output and self.writer.get(name, -1) < index
-        }
+        written = {name for op in made for name in op.output}
+        needed: set[Gradient | None] = set()
+        if not written.isdisjoint(incoming):
+            needed = {
+                g for name, g in gradients.items() if name not in step.op.output and self.writer.get(name, -1) < index
+            }
         ops = [_Op(op) for op in _spared(made, {g for g in incoming if isinstance(g, str)} & needed)]
         self._record(step, ops, incoming, outgoing)
         found: dict[str, Gradient | None] = {}

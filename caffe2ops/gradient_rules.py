@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from caffe2ops import registry
 from caffe2ops.defs import OperatorDef
-from caffe2ops.errors import GradientError
+from caffe2ops.errors import GradientError, SchemaError
 from caffe2ops.operator import NonGradient, Operator
 
 
@@ -52,13 +52,19 @@ class GradientMaker:
         self.input_gradients: list[Gradient | None] = [None] * len(def_.input)
 
     def I(self, i: int) -> str:  # noqa: E743
-        return self.def_.input[i]
+        return self._blob("input", i)
 
     def O(self, i: int) -> str:  # noqa: E743
-        return self.def_.output[i]
+        return self._blob("output", i)
+
+    def _blob(self, way: str, i: int) -> str:
+        blobs: tuple[str, ...] = getattr(self.def_, way)
+        if i >= len(blobs):
+            raise GradientError(f"{self.def_.type}: the gradient needs {way} {i}, the operator has {len(blobs)}")
+        return blobs[i]
 
     def GO(self, i: int) -> str:
-        gradient = self.output_gradients[i]
+        gradient = self.output_gradients[i] if i < len(self.output_gradients) else None
         if gradient is None:
             raise GradientError(f"{self.def_.type}: the gradient of output {self.O(i)!r} is not provided")
         if isinstance(gradient, GradientSlice):
@@ -159,7 +165,14 @@ def _from_line(cls: type[Operator], line: str, maker: GradientMaker) -> list[Ope
             return local[name]
         if name in inputs:
             index = inputs[name]
-            return None if optional and index >= len(maker.def_.input) else maker.I(index)
+            if optional and index >= len(maker.def_.input):
+                return None
+            if maker.I(index) in maker.def_.output and len(maker.def_.input) == 1:
+                raise GradientError(
+                    f"the gradient of {cls.type} reads {name} ({maker.I(index)!r}), which the operator overwrites: "
+                    "compute it out of place"
+                )
+            return maker.I(index)
         if name in outputs:
             return None if optional and outputs[name] >= len(maker.def_.output) else maker.O(outputs[name])
         if name.startswith("d") and name[1:] in outputs:
@@ -195,9 +208,13 @@ def gradient_of(
 ) -> tuple[list[OperatorDef], list[Gradient | None]]:
     """The gradient operators of one operator and the gradients of its inputs (None: none flows there).
 
-    Raises GradientError where the operator has none registered, must not be asked, or has none yet.
+    Raises GradientError where the operator has none registered, must not be asked, has none yet, or is not well formed.
     """
     cls = registry.get(op.type)
+    try:
+        cls.schema_of().verify(op)
+    except SchemaError as error:
+        raise GradientError(str(error)) from None
     maker = GradientMaker(op, output_gradients)
     make = getattr(cls, "make_gradient", None)
     if make is not None:

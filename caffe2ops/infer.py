@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -183,12 +183,15 @@ def as_spec(value: Any) -> TensorSpec:
         return TensorSpec(value.shape, value.dtype)
     if value is None:
         return TensorSpec()
-    return TensorSpec([UNKNOWN if d is None else d for d in value], np.float32)
+    dims = [UNKNOWN if d is None else d for d in value] if isinstance(value, Iterable) else [-1]
+    if not all(isinstance(d, Unknown) or (isinstance(d, (int, np.integer)) and d >= 0) for d in dims):
+        raise ValueError(f"shape {value!r}, wants a list of dims, each from 0 on or None for an unknown one")
+    return TensorSpec(dims, np.float32)
 
 
 def human(number: float, unit: str = "") -> str:
     """1234567 -> 1.23 M."""
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= factor:
+        if number >= 0.9995 * factor:  # with three digits it is 1 of these
             return f"{number / factor:.3g} {prefix}{unit}"
     return f"{number:g} {unit}".rstrip()

@@ -11,14 +11,13 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from caffe2ops import registry
 from caffe2ops.bare_form import BareForm, ReplacedError, Values
-from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
+from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.one_operator import FLOATING_POINT, blobs_of, located, step_of
 from caffe2ops.operator import Operator
@@ -48,7 +47,7 @@ class Observer(Protocol):
 class BoundNet:
     """A net bound to a workspace; made by `Workspace.create`. `run()` runs it, as often as you like."""
 
-    def __init__(self, definition: NetDef, workspace: Workspace, device: DeviceOption | None = None):
+    def __init__(self, definition: NetDef, workspace: Workspace):
         self.definition, self.workspace, self.name = definition, workspace, definition.name
         self.observers: list[Observer] = []
         if definition.type and definition.type not in NET_TYPES:
@@ -59,13 +58,17 @@ class BoundNet:
             self._check_sources()
         self.operators: list[Operator] = []
         for index, op_def in enumerate(definition.op):
-            self.operators.append(self._create(index, op_def, device))
+            self.operators.append(self._create(index, op_def))
         self._steps: list[Callable[[], Any]] = [step_of(op) for op in self.operators]
         self._bare: BareForm | None = None
         self._restless: set[int] = set()  # operators that gave an output another array in the midst of a bare run
         self._made: list[list[int]] = []  # the identities of the outputs of each operator in the last run
         self._runs_subnets = any(isinstance(v, NetDef) for op in definition.op for v in op.args.values())
         self._checked_runs = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, or what is pickled, is bound anew: its bare form would run on the arrays of this one."""
+        return type(self), (self.definition, self.workspace)
 
     def _check_sources(self) -> None:
         definition = self.definition
@@ -88,11 +91,9 @@ class BoundNet:
                 f"net {definition.name!r}: external output {names} is never written{did_you_mean(missing[0], known)}"
             )
 
-    def _create(self, index: int, op_def: OperatorDef, device: DeviceOption | None) -> Operator:
+    def _create(self, index: int, op_def: OperatorDef) -> Operator:
         workspace = self.workspace
         inputs, outputs = self._blobs(index, op_def)
-        if device is not None:
-            op_def = op_def.replace(device_option=device)
         try:
             return registry.create(
                 op_def,
@@ -113,7 +114,8 @@ class BoundNet:
 
         For a net that has not run: a copy shares what an operator keeps from a run.
         """
-        twin = copy(self)
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
         twin.workspace, twin.observers, twin._restless = workspace, [], set()
         twin.operators = [
             op.again(workspace, *twin._blobs(index, op.op_def)) for index, op in enumerate(self.operators)

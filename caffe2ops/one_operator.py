@@ -112,6 +112,8 @@ def _run(op: Operator) -> None:
     results = op.run_cpu(*values) if op.device == "cpu" else op.run_cuda(*values)
     if op.n_outputs == 0:
         return
+    if results is None:
+        raise RuntimeError(f"the kernel gave nothing, the definition names {op.n_outputs} outputs")
     if not isinstance(results, (tuple, list)):
         results = (results,)
     if op.has_short_cut:

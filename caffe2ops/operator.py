@@ -14,7 +14,7 @@ import numpy as np
 
 from caffe2ops import contract as contracts
 from caffe2ops import registry
-from caffe2ops.args import ARG_TYPES, REQUIRED, read_args
+from caffe2ops.args import ARG_TYPES, REQUIRED, annotated, read_args
 from caffe2ops.args import Arg as Arg
 from caffe2ops.args import ArgSpec as ArgSpec
 from caffe2ops.defs import OperatorDef
@@ -99,6 +99,9 @@ class Operator:
             return
         cls._schema = None
         cls.parsed = contracts.parse(cls.contract)
+        for port in (*cls.parsed.inputs, *cls.parsed.outputs):
+            if port.dtype.startswith("$") and port.dtype[1:] not in cls.arg_specs:
+                raise ValueError(f"contract {cls.contract!r}: {port.dtype} is no argument of {cls.__name__}")
         cls.engine = engine
         cls.has_short_cut = cls.bind is not Operator.bind
         if not engine or type_name:
@@ -113,11 +116,13 @@ class Operator:
     def _collect_args(cls) -> None:
         own = {name: spec for name, spec in cls.__dict__.items() if isinstance(spec, ArgSpec)}
         for name, spec in own.items():
-            spec.name, spec.type = name, str(inspect.get_annotations(cls).get(name, ""))
+            spec.name, spec.type = name, annotated(inspect.get_annotations(cls).get(name, ""))
             if spec.type not in ARG_TYPES:
                 raise TypeError(
                     f"{cls.__name__}.{name}: annotated {spec.type!r}, an Arg wants one of {', '.join(ARG_TYPES)}"
                 )
+            if spec.default is not None and not spec.required:
+                _check_default(spec, cls.__name__)
         inherited = {
             name: spec for base in reversed(cls.__mro__[1:]) for name, spec in getattr(base, "arg_specs", {}).items()
         }
@@ -280,6 +285,13 @@ class Operator:
         """The random seed of the device option, None where none is given."""
         option = self.op_def.device_option
         return option.random_seed if option is not None and "random_seed" in option.model_fields_set else None
+
+
+def _check_default(spec: ArgSpec, where: str) -> None:
+    try:
+        ARG_TYPES[spec.type](spec.default)
+    except (TypeError, ValueError):
+        raise TypeError(f"{where}.{spec.name}: the default is {spec.default!r}, wants {spec.type}") from None
 
 
 def _signature(values: Sequence[Any]) -> list[Any]:

@@ -59,6 +59,8 @@ class Predictor:
         """Feeds, runs, and fetches the outputs. Raises ValueError for an input that is missing or not the net's."""
         takes = f"the net takes {', '.join(self.inputs) or 'none'}"
         if not isinstance(feeds, Mapping):
+            if hasattr(feeds, "dtype") or isinstance(feeds, (str, bytes)):
+                raise TypeError(f"one {type(feeds).__name__} given, wants a mapping or a list; {takes}")
             order = self.inputs or self.definition.external_input
             if len(feeds) > len(order):
                 raise ValueError(f"{len(feeds)} inputs given, {takes}")
@@ -88,9 +90,14 @@ def read_first(net: NetDef) -> list[str]:
 
 
 def last_written(net: NetDef) -> tuple[str, ...]:
-    """The blobs that a net writes and never reads."""
-    read = {name for op in net.op for name in op.input}
-    return tuple(dict.fromkeys(name for op in net.op for name in op.output if name not in read))
+    """The blobs that a net makes and does not read any more, in the order in which they are written."""
+    unread: dict[str, None] = {}
+    for op in net.op:
+        for name in op.input:
+            unread.pop(name, None)
+        unread.update(dict.fromkeys(op.output))
+    state = read_first(net)
+    return tuple(name for name in unread if name not in state)
 
 
 def global_init(export: PredictorExport) -> NetDef:

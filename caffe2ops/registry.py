@@ -119,7 +119,9 @@ def create(
     Engines are tried in Caffe2's order: the definition's (comma separated), those preferred for the type in
     `preferences`, those preferred for all under "*". Raises SchemaError (UnknownOperator is one).
     """
-    option = op_def.device_option or device_option or DeviceOption()
+    if op_def.device_option is None and device_option is not None:
+        op_def = op_def.replace(device_option=device_option)
+    option = op_def.device_option or DeviceOption()
     device = DEVICES.get(option.device_type)
     if device is None:
         wanted = " and ".join(f"{kind} ({name})" for kind, name in DEVICES.items())
@@ -133,7 +135,15 @@ def create(
 
 def array_module(device: str) -> Any:
     """numpy, or cupy for device "cuda"."""
-    return np if device == "cpu" else importlib.import_module("cupy")
+    if device == "cpu":
+        return np
+    try:
+        return importlib.import_module("cupy")
+    except ImportError as error:
+        raise ImportError(
+            "the device cuda wants the package cupy: pip install 'caffe2ops[cuda12x]' or 'caffe2ops[cuda13x]'; the "
+            "CPU runs the net with device=DeviceOption(), on the command line with --device cpu"
+        ) from error
 
 
 def array_type(device: str) -> type:

@@ -12,6 +12,7 @@ import numpy as np
 from caffe2ops import registry
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef, PlanDef, data_type_of
 from caffe2ops.errors import BlobError, did_you_mean
+from caffe2ops.placement import on_device
 from caffe2ops.qtensor import QTensor
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ class Blob:
         self.value: Any = None
         self.watchers: list[weakref.ref[BoundNet]] = []
 
+    def __getstate__(self) -> tuple[str, Any]:
+        return self.name, self.value
+
+    def __setstate__(self, state: tuple[str, Any]) -> None:
+        self.name, self.value = state
+        self.watchers = []  # nets on the arrays of the blob that this is a copy of
+
     def set(self, value: Any) -> None:
         self.value = value
         if self.watchers:
@@ -46,15 +54,17 @@ class Blob:
         """Puts a copy of a value into the blob.
 
         Arrays keep dtype and shape (uint32, uint64 and complex are refused: Caffe2 has no such tensors); an array of
-        str or bytes becomes a string tensor. str and bytes become a string blob. Python numbers and lists become
-        float32 or int64. Other objects are kept as they are (opaque handles). `device`: where an array is put, else the
-        CPU.
+        str or bytes becomes a string tensor; what NumPy can make an array of (a tensor of PyTorch) is one. str and
+        bytes become a string blob. Python numbers and lists become float32 or int64. Other objects are kept as they are
+        (opaque handles). `device`: where an array is put, else the CPU.
         """
         if isinstance(value, (str, bytes)):
             self.set(value.encode() if isinstance(value, str) else value)
             return
-        if isinstance(value, (int, float, list, tuple, np.generic)):
-            value = _plain(value)
+        if isinstance(value, (int, float, complex, list, tuple, np.generic)):
+            value = _plain(self.name, value)
+        elif hasattr(value, "__array__") and not hasattr(value, "__cuda_array_interface__"):
+            value = np.asanyarray(value)
         if isinstance(value, np.ndarray):
             value = _tensor(self.name, value)
             if device is not None and registry.DEVICES.get(device.device_type) == "cuda":
@@ -119,6 +129,15 @@ class Workspace:
         self.seeds: np.random.SeedSequence = parent.seeds if parent and seed is None else np.random.SeedSequence(seed)
         self._blobs: dict[str, Blob] = {}
         self._nets: dict[str, BoundNet] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_nets": [net.definition for net in self._nets.values()]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy has copies of the blobs, and its nets bound anew."""
+        vars(self).update(state, _nets={})
+        for definition in state["_nets"]:
+            self.create(definition)
 
     # --- blobs ---
 
@@ -187,10 +206,10 @@ class Workspace:
         """
         from caffe2ops.net import BoundNet
 
-        definition = definition_of(net)
+        definition = on_device(definition_of(net), device)
         if definition.name in self._nets and not overwrite:
             raise ValueError(f"net {definition.name!r} exists in the workspace: rename it or say overwrite=True")
-        bound = BoundNet(definition, self, device)
+        bound = BoundNet(definition, self)
         self._nets[definition.name] = bound
         return bound
 
@@ -209,19 +228,24 @@ class Workspace:
         return self._nets.pop(name, None) is not None
 
     def run(self, what: Any, *, device: DeviceOption | None = None) -> None:
-        """Runs an OperatorDef, a NetDef or a builder once, a PlanDef, or a created net by its name."""
+        """Runs an OperatorDef, a NetDef or a builder once, a PlanDef, or a created net by its name.
+
+        `device` runs all of it there, whatever it says.
+        """
         from caffe2ops.net import BoundNet
         from caffe2ops.one_operator import OneOperator
         from caffe2ops.plan import run_plan
 
         if isinstance(what, str):
+            if device is not None:
+                raise ValueError(f"net {what!r} was created on its devices: give `device` to create")
             self.net(what).run()
         elif isinstance(what, OperatorDef):
-            OneOperator(what if device is None else what.replace(device_option=device)).run(self)
+            OneOperator(on_device(what, device)).run(self)
         elif isinstance(what, PlanDef):
-            run_plan(what, self)
+            run_plan(on_device(what, device), self)
         else:
-            BoundNet(definition_of(what), self, device).run()
+            BoundNet(on_device(definition_of(what), device), self).run()
 
     def reset(self) -> None:
         """Forgets all blobs and nets of this workspace."""
@@ -256,14 +280,19 @@ def definition_of(net: Any) -> NetDef:
     return definition
 
 
-def _plain(value: Any) -> np.ndarray:
-    array = np.asarray(value)
+def _plain(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"blob {name!r}: {error}") from None
     if isinstance(value, np.generic) or array.dtype.kind not in "fi":
         return array
     return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
 
 
 def _tensor(name: str, value: np.ndarray) -> np.ndarray:
+    if np.any(getattr(value, "mask", False)):
+        raise TypeError(f"blob {name!r}: a masked array; Caffe2 has no masks, feed what `filled` gives")
     if value.dtype.kind in "SUO":
         flat = [v.encode() if isinstance(v, str) else v for v in value.ravel().tolist()]
         if not all(isinstance(v, bytes) for v in flat):

@@ -37,6 +37,11 @@ NETS = {
     "overwrites its input": (
         op("Tanh", "x", "h"), op("FC", ("h", "v", "c"), "x"), op("MatMul", ("x", "v"), "h"), op("Exp", "h", "x"),
     ),
+    "in place on arrays that take turns": (
+        op("Softplus", "turn", "turn"), op("Tanh", "turn", "h"), op("Transpose", "h", "turn"), op("Abs", "turn", "h"),
+        op("Tanh", "x", "y"),
+    ),
+    "asks for its buffer where another one lies": (op("Tile", "x", "p", tiles=2, axis=0), op("Mean", ("x", "x"), "p")),
     "counts": (op("Add", ("count", "b"), "count"), op("Mul", ("x", "count"), "y", broadcast=1)),
 }  # fmt: skip
 
@@ -46,6 +51,7 @@ def workspace_of(rng: np.random.Generator) -> Workspace:
     for name, shape in WEIGHTS.items():
         workspace.feed(name, rng.standard_normal(shape).astype(np.float32))
     workspace.feed("count", np.zeros(4, np.float32))
+    workspace.feed("turn", rng.standard_normal((2, 3)).astype(np.float32))
     return workspace
 
 
@@ -129,6 +135,20 @@ def test_two_nets_that_write_one_blob() -> None:
         np.testing.assert_allclose(workspace.fetch("p"), np.full(4, np.tanh(1)), rtol=1e-6)
         second.run()
         np.testing.assert_array_equal(workspace.fetch("p"), np.full(8, 2.0))
+
+
+def test_a_net_that_changes_a_blob_without_watching_it() -> None:
+    """The second reads what the first has written and leaves another array there: one that it keeps for itself."""
+    nets, singly = (workspace_of(np.random.default_rng(1)) for _ in range(2))
+    for workspace in (nets, singly):
+        workspace.feed("x", np.ones((2, 4), np.float32))
+    ops = (op("Exp", "x", "p"),), (op("Cos", "p", "q"), op("Split", "x", ("p", "r"), axis=0), op("Tanh", "x", "t"))
+    bound = [nets.create(NetDef(name=str(i), op=each)) for i, each in enumerate(ops)]
+    for i in (0, 1) * 2 + (0, 0, 1) * 4:
+        bound[i].run()
+        for each in ops[i]:
+            singly.run(each)
+        np.testing.assert_array_equal(nets.fetch("p"), singly.fetch("p"))
 
 
 def test_a_run_that_fails_leaves_what_others_can_go_on_with() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,28 @@ def test_what_an_operator_does_not_accept_is_refused_when_building() -> None:
     with pytest.raises(AttributeError, match=r"no operator of type 'Reluu'.*did you mean"):
         net.Reluu("x")
     assert net.definition.op == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"inputs": 3}, "3, wants the name of a blob or a list of names"),
+        ({"axis": None}, "argument 'axis': None: arguments hold float, int, str"),
+        ({"axis": [[1]]}, "argument 'axis': wants a flat list"),
+        ({"axis": np.ones((2, 2))}, "argument 'axis': an array of shape"),
+        ({"axis": np.array([2**63], np.uint64)}, "argument 'axis': .*9223372036854775808.* beyond int64"),
+    ],
+)
+def test_values_that_no_definition_holds(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        Net("n").Softmax(**{"inputs": "x", **options})
+    assert str(caught.value).startswith("1 validation error for OperatorDef")
+
+
+def test_names_do_not_depend_on_how_they_came() -> None:
+    net = Net("n")
+    net.Relu("x", "n/Relu_1")
+    assert [net.Relu("x") for _ in range(3)] == ["n/Relu", "n/Relu_2", "n/Relu_3"]
 
 
 def test_a_builder_runs() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 
 from caffe2ops import Net, NetDef, OperatorDef, dump, load
 from caffe2ops.cli import main
+from caffe2ops.defs import ExecutionStep, PlanDef, TensorProtos
+from caffe2ops.formats import array_to_tensor, dumps, open_db
 
 DIGITS = Path(__file__).parent.parent / "examples" / "digits"
 
@@ -88,16 +92,51 @@ def test_run_without_feeds_says_what_is_expected(cli, model: Path) -> None:  # t
         (["run", "{model}", "--device", "tpu"], "wants cpu, cuda or cuda:N"),
         (["run", "{model}", "--feed", "x"], "wants NAME=FILE.npy or NAME=VALUE"),
         (["run", "{model}/.."], "wants one predict net and one init net"),
-        (["check", "{model}", "--shape", "x=a"], "wants NAME=1,3,224,224"),
+        (["check", "{model}", "--shape", "x=1,-2"], "wants NAME=1,3,224,224"),
+        (["check", "{model}", "--shape", "xx=1,2"], "'xx' is no input of the net; did you mean x?"),
+        (["draw", "{model}", "-o", "n.gv", "--shape", "y=1,2"], "'y' is no input of the net"),
+        (["report", "{model}", "-o", "r.html", "--shape", "x=1,2:flot32"], "wants NAME=1,3,224,224[:dtype]"),
+        (["check", "{odd}/records"], "holds a database of 1 records, wants a net or a predictor export"),
+        (["run", "{model}", "--feeds", "{odd}/x.npy"], "x.npy: wants a .npz of arrays: this is a .npy"),
+        (["run", "{model}", "--feeds", "{model}/init_net.pb"], "init_net.pb: wants a .npz of arrays"),
+        (["run", "{model}", "--feeds", "{odd}/cut.npz"], "cut.npz: wants a .npz of arrays"),
+        (["run", "{model}", "--feeds", "{odd}/objects.npz"], "objects.npz: wants a .npz of arrays"),
         (["ops", "Reluu"], "did you mean"),
         (["convert", "{model}/init_net.pb", "{model}/x", "--to", "xml"], "xml"),
     ],
 )
 def test_errors_are_one_block_without_traceback(cli, model: Path, args: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
-    status, text = cli(*(arg.format(model=model) for arg in args))
+    odd = model.parent / "odd"
+    odd.mkdir()
+    np.save(odd / "x.npy", np.zeros(2))
+    np.savez(odd / "objects.npz", x=np.array([None]))
+    (odd / "cut.npz").write_bytes((model.parent / "feeds.npz").read_bytes()[:100])
+    with open_db("minidb", odd / "records", "new") as db, db.transaction() as records:
+        records.put("a", dumps(TensorProtos(protos=(array_to_tensor(np.zeros(2, np.float32)),))))
+    status, text = cli(*(arg.format(model=model, odd=odd) for arg in args))
     assert status == 1
     assert message in text.replace("\n", " ")
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "message"),
+    [
+        (["draw", "{model}", "-o", "{model}/net.svg"], 1, "error: drawing wants Graphviz's program dot on the path"),
+        (["report", "{model}", "-o", "{model}/net.html"], 0, "warning: No picture: drawing wants Graphviz's program"),
+    ],
+)
+def test_without_graphviz(
+    cli,  # type: ignore[no-untyped-def]
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    ended, text = cli(*(arg.format(model=model) for arg in args))
+    assert (ended, message in text) == (status, True), text
 
 
 def test_traceback_on_request(cli, model: Path) -> None:  # type: ignore[no-untyped-def]
@@ -127,6 +166,68 @@ def test_check(cli, model: Path) -> None:  # type: ignore[no-untyped-def]
     assert "parameter 'w' is never read" in text
 
 
+def test_check_of_inputs_that_are_no_floats_and_of_odd_nets(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    net = Net("sums")
+    net.LengthsSum(["x", "n"], "y")
+    dump(net.definition, tmp_path / "n.pb")
+    status, text = cli("check", tmp_path / "n.pb", "--shape", "x=N,2", "--shape", "n=3:int32")
+    assert (status, "float32[3, 2]" in text, "input n" in text) == (0, True, True)
+    status, text = cli("check", tmp_path / "n.pb", "--shape", "x=?,2", "--shape", "n=3")
+    assert (status, "dtype is float32, wants int32" in text) == (1, True)
+    assert "0, without 1 operators of unknown shapes" in cli("check", tmp_path / "n.pb")[1]
+    (tmp_path / "empty.pb").touch()
+    status, text = cli("check", tmp_path / "empty.pb")
+    assert (status, "the net has no operators" in text) == (0, True)
+
+
+def test_names_like_markup_and_beyond_the_encoding_of_the_terminal(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    net = NetDef(name="[/b]", op=(OperatorDef(type="Relu", input="x[i]", output="[red]é"),))
+    dump(net, tmp_path / "n.pb")
+    for command in (["show"], ["check"], ["run", "--feed", "x[i]=1.0"], ["report", "-o", tmp_path / "r.html"]):
+        status, text = cli(command[0], tmp_path / "n.pb", *command[1:])
+        assert (status, "[red]é" in text or command[0] == "report") == (0, True), text
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "caffe2ops", "show", str(tmp_path / "n.pb")]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert "[red]?" in shown.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="there is no /dev/stdin")
+def test_nets_out_of_a_pipe(model: Path) -> None:
+    command = [sys.executable, "-m", "caffe2ops", "show", "/dev/stdin"]
+    net = (model / "predict_net.pb").read_bytes()
+    shown = subprocess.run(command, input=net, capture_output=True, check=True, timeout=60)
+    assert b"net 'small': 1 operators" in shown.stdout
+
+
+def test_lines_into_a_pipe_are_whole(tmp_path: Path) -> None:
+    name = 100 * "long/" + "name"
+    dump(NetDef(op=(OperatorDef(type="Relu", input=name, output="y"),)), tmp_path / "n.pb")
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    command = [sys.executable, "-m", "caffe2ops", "show", str(tmp_path / "n.pb")]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert name in shown.stdout
+
+
+def test_show_of_a_plan_and_of_nets_within(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    body = NetDef(name="body", op=(OperatorDef(type="Copy", input="x", output="y"),))
+    outer = OperatorDef(type="If", input="c", output="y", args={"then_net": body})
+    steps = ExecutionStep(name="all", num_iter=3, substep=(ExecutionStep(name="one", network=("main",)),))
+    plan = PlanDef(name="p", network=(NetDef(name="main", op=(outer,)),), execution_step=(steps,))
+    dump(plan, tmp_path / "plan.pb")
+    status, text = cli("show", tmp_path / "plan.pb")
+    assert status == 0
+    assert "net 'body', then_net of operator 0 (If): 1 operators" in text
+    assert "step 'all': num_iter=3" in text
+    assert "step 'one': network=main" in text
+
+
+def test_the_same_warning_comes_once(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    dump(NetDef(op=(OperatorDef(type="Relu", input="x", output="y", args={"odd": 1}),)), tmp_path / "n.pb")
+    _, text = cli("report", tmp_path / "n.pb", "-o", tmp_path / "r.html", "--shape", "x=2")
+    assert text.count("no argument 'odd'") == 1
+
+
 def test_show_ops_and_convert(cli, model: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     status, text = cli("show", model)
     assert status == 0
@@ -151,8 +252,6 @@ def test_gradcheck(cli, model: Path) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_module_and_script_are_the_same() -> None:
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-m", "caffe2ops", "--version"], capture_output=True, text=True, check=True, timeout=60
     )

@@ -41,7 +41,7 @@ def test_examples_run(page: Path, request: pytest.FixtureRequest) -> None:
         pytest.importorskip("torch", reason="torch is not installed")
     namespace: dict[str, Any] = {"__name__": "example"}
     for line, code in blocks(page):
-        exec(compile("\n" * line + code, str(page), "exec"), namespace)
+        exec(compile("\n" * line + code, str(page), "exec", dont_inherit=True), namespace)
 
 
 def test_links_lead_somewhere() -> None:

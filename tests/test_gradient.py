@@ -82,6 +82,12 @@ def test_in_place_writes_are_detected() -> None:
     [
         (op("Reluu", "x", "y"), "no operator of type 'Reluu'"),
         (op("ReluGradient", ("x", "dy"), "dx"), "ReluGradient has no gradient registered"),
+        (op("Softsign", "x", "x"), r"the gradient of Softsign reads input \('x'\), which the operator overwrites"),
+        (op("Log", "x", "x"), r"the gradient of Log reads X \('x'\), which the operator overwrites"),
+        (op("Pow", "x", "x", exponent=2.0), "the gradient of Pow reads 'x', which it overwrites"),
+        (op("Softmax", "x", "x"), r"Softmax: output 0 is input 0 \('x'\), which may not be computed in place"),
+        (op("FC", ("x", "w"), "y"), "FC: has 2 inputs, wants 3"),
+        (op("Dropout", "x", "y"), "Dropout: the gradient needs output 1, the operator has 1"),
         (op("Adam", ("p", "m", "v", "g", "lr", "it"), ("p", "m", "v")), "Adam must not be asked for a gradient"),
     ],
 )

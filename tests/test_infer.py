@@ -7,7 +7,7 @@ import pytest
 
 from caffe2ops import UNKNOWN, Net, NetDef, OperatorDef, TensorSpec, infer_shapes
 from caffe2ops.errors import UnknownShape
-from caffe2ops.infer import peak_memory
+from caffe2ops.infer import human, peak_memory
 
 F4 = np.float32
 
@@ -51,11 +51,33 @@ def test_wrong_nets_are_found(shapes: dict[str, tuple[int, ...]], index: int, me
     assert message in str(found.errors[0])
 
 
+@pytest.mark.parametrize("shape", [(-1, 4), (2.5, 4), 4, "5,4"])
+def test_what_is_no_shape(shape: object) -> None:
+    with pytest.raises(ValueError, match="wants a list of dims, each from 0 on or None for an unknown one"):
+        infer_shapes(net(), {"x": shape})
+
+
 def test_unknown_operator_is_an_error_and_its_outputs_unknown() -> None:
     ops = (OperatorDef(type="Nope", input="x", output="y"), OperatorDef(type="Relu", input="y", output="z"))
     found = infer_shapes(NetDef(op=ops), {"x": (2,)})
     assert len(found.errors) == 1
     assert not found.specs["z"].has_rank
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1 k"),
+        (999_400, "999 k"),
+        (999_600, "1 M"),
+        (999_999_999, "1 G"),
+        (2.5e12, "2.5 T"),
+    ],
+)
+def test_amounts_have_three_digits(number: float, text: str) -> None:
+    assert human(number) == text
 
 
 def test_unknown_dims() -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
-from caffe2ops import DeviceOption, Net, NetDef, OperatorDef, OperatorError, Timing, Workspace
+from caffe2ops import (
+    DeviceOption,
+    ExecutionStep,
+    Net,
+    NetDef,
+    OperatorDef,
+    OperatorError,
+    PlanDef,
+    Timing,
+    Workspace,
+)
 from caffe2ops.one_operator import OneOperator
 
 X = np.array([-1.0, 2.0, 3.0], np.float32)
@@ -165,6 +177,50 @@ def test_device_of_the_net_and_of_the_call() -> None:
     )
     workspace.run(net, device=DeviceOption())
     np.testing.assert_array_equal(workspace.fetch("y"), np.maximum(X, 0))
+    bound = workspace.create(net, device=DeviceOption())
+    with pytest.raises(ValueError, match="net 'n' was created on its devices: give `device` to create"):
+        workspace.run(bound.name, device=DeviceOption())
+
+
+GPU = DeviceOption(device_type=1, random_seed=7)
+FILL = OperatorDef(type="UniformFill", output="y", args={"shape": (3,)})
+INNER = NetDef(name="inner", op=(FILL.replace(device_option=GPU),))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        FILL.replace(device_option=GPU),
+        NetDef(op=(FILL.replace(device_option=GPU),)),
+        NetDef(op=(FILL,), device_option=GPU),
+        NetDef(
+            op=(FILL.replace(output="z"), OperatorDef(type="CopyGPUToCPU", input="z", output="y")), device_option=GPU
+        ),
+        NetDef(op=(OperatorDef(type="If", input="c", output="y", args={"then_net": INNER}),)),
+        PlanDef(network=(INNER,), execution_step=(ExecutionStep(network="inner"),)),
+    ],
+    ids=["operator", "net", "net of one device", "there and back", "inner net", "plan"],
+)
+def test_all_of_it_runs_on_another_device_with_its_seeds(what: Any) -> None:
+    workspace = Workspace()
+    workspace.feed("c", np.array(True))
+    workspace.run(what, device=DeviceOption())
+    np.testing.assert_allclose(workspace.fetch("y"), [0.53492254, 0.19880319, 0.6592117])  # Caffe2's
+
+
+def test_operators_get_the_random_seed_of_their_net() -> None:
+    workspace = Workspace()
+    workspace.run(NetDef(op=(FILL, FILL.replace(output="z")), device_option=DeviceOption(random_seed=7)))
+    for name in "yz":
+        np.testing.assert_allclose(workspace.fetch(name), [0.53492254, 0.19880319, 0.6592117])  # Caffe2's
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="cupy is here")
+def test_a_net_for_a_gpu_says_what_it_wants() -> None:
+    workspace = Workspace()
+    workspace.feed("x", X)
+    with pytest.raises(OperatorError, match=r"Relu: .*cupy: pip install .*device=DeviceOption\(\)"):
+        workspace.run(OperatorDef(type="Relu", input="x", output="y", device_option=GPU))
 
 
 def test_one_operator_runs_as_if_just_created() -> None:

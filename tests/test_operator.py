@@ -118,6 +118,37 @@ def test_pairs_in_place(scaled: type[Operator], inplace: Any, enforced: Any, may
     assert {pair for pair in pairs if schema.must_share(*pair)} == must
 
 
+LINE = "X: float -> Y: X"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"contract": LINE, "__annotations__": {"k": dict}, "k": Arg(1)},
+            "TestWrong.k: annotated 'dict', an Arg wants",
+        ),
+        (
+            {"contract": LINE, "__annotations__": {"k": int}, "k": Arg("a")},
+            "TestWrong.k: the default is 'a', wants int",
+        ),
+        ({"contract": "X: float, X: float -> Y: X"}, "X stands twice in 'X: float, X: float'"),
+        ({"contract": "X: float -> Y: $to[2]"}, r"\$to is no argument of TestWrong"),
+    ],
+)
+def test_declarations_refused(members: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        type("TestWrong", (Operator,), members)
+
+
+def test_a_kernel_without_a_result(scaled: type[Operator], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaled, "run_cpu", lambda self, x: None)
+    workspace = Workspace()
+    workspace.feed("X", np.ones(2, np.float32))
+    with pytest.raises(OperatorError, match="the kernel gave nothing, the definition names 1 outputs"):
+        workspace.run(OperatorDef(type="TestScaled", input="X", output="Y", args={"count": 1}))
+
+
 def test_duplicate_registration_names_both_places(scaled: type[Operator]) -> None:
     with pytest.raises(
         ValueError, match=r"TestScaled is declared at .*test_operator.py:\d+ and again at .*test_operator.py:\d+"
@@ -146,7 +177,9 @@ def test_engines_fall_back_and_are_preferred(scaled: type[Operator]) -> None:
 
 
 def test_unknown_types_and_devices(scaled: type[Operator]) -> None:
-    with pytest.raises(UnknownOperator, match=r"no operator of type 'Reluu' is registered; did you mean .*Relu"):
+    with pytest.raises(
+        UnknownOperator, match=r"no operator of type 'Reluu' .*mean Relu or ReluN or PRelu or SumRelu\?"
+    ):
         registry.get("Reluu")
     op = OperatorDef(type="TestScaled", input="X", output="Y", args={"count": 1})
     with pytest.raises(UnknownOperator, match=r"has no cuda kernel \(it has cpu\); declared at"):
@@ -177,3 +210,13 @@ def test_verification(op: OperatorDef, message: str) -> None:
         workspace.feed(name, np.zeros(2, np.float32))
     with pytest.raises(OperatorError, match=message):
         workspace.run(NetDef(name="n", op=(op,)))
+
+
+@pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
+def test_arguments_in_modules_that_put_annotations_off_or_not(head: str) -> None:
+    kinds = ["int", "float", "bool", "str", "bytes", "NetDef", "list[int]", "list[bytes]", "list[NetDef]", "np.ndarray"]
+    fields = "".join(f"    a{i}: {kind} = Arg()\n" for i, kind in enumerate(kinds))
+    text = f"{head}import numpy as np\nfrom caffe2ops import Arg, NetDef, Operator\nclass Odd(Operator):\n{fields}"
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(text, "example.py", "exec", dont_inherit=True), namespace)
+    assert [spec.type for spec in namespace["Odd"].arg_specs.values()] == kinds

@@ -22,6 +22,7 @@ pytest.importorskip("onnxruntime")
 
 from caffe2ops import QTensor, Workspace  # noqa: E402
 from caffe2ops.cli.port_from_onnx import from_onnx as command  # noqa: E402
+from caffe2ops.errors import OperatorError  # noqa: E402
 from caffe2ops.ops.detection.by_score import equal_by_index  # noqa: E402
 from caffe2ops.port import to_onnx  # noqa: E402
 from caffe2ops.port.from_onnx import NodeError, from_onnx, prove  # noqa: E402
@@ -227,6 +228,8 @@ def model_of(
 
 node_of = onnx.helper.make_node
 TWO = (np.float32, ("N", 3))
+IMAGE = (np.float32, ("N", 4, 7, 6))
+OPEN = (np.float32, ("N", 4, "H", "W"))
 
 
 def drawn(*shape: int) -> Any:
@@ -247,6 +250,28 @@ def test_namesakes_have_the_names_of_the_model() -> None:
     report = prove(imported)
     assert report.holds
     assert [run.feeds["x"] for run in report.runs] == [(1, 3), (3, 3)]
+
+
+def test_names_that_make_caffe2_want_a_kernel() -> None:
+    """It asks all that shares a base with pooling for one where the name has Pool in it, or begins with Conv."""
+    nodes = [
+        node_of("Pad", ["x", "p"], ["h"], "Conv/MaxPool/Pad"),
+        node_of("MaxPool", ["h"], ["m"], "MaxPool", kernel_shape=[2, 2]),
+        node_of("GlobalAveragePool", ["m"], ["y"], "/avgpool/GlobalAveragePool"),
+    ]  # fmt: skip
+    imported = from_onnx(model_of(nodes, {"x": IMAGE}, ["y"], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}))
+    assert [(op.type, op.name) for op in imported.net.op] == [
+        ("PadImage", "conv/Maxpool/Pad"), ("MaxPool", "MaxPool"), ("AveragePool", "/avgpool/GlobalAveragepool"),
+    ]  # fmt: skip
+
+
+def test_bytes_are_transposed_as_whole_numbers() -> None:
+    """Caffe2's Transpose has neither bytes nor truth values."""
+    nodes = [node_of("Transpose", ["x"], ["t"], perm=[0, 2, 1]), node_of("Cast", ["t"], ["y"], to=1)]
+    for dtype in (np.uint8, bool):
+        imported = from_onnx(model_of(nodes, {"x": (dtype, ("N", 3, 4))}, ["y"]))
+        assert [op.type for op in imported.net.op] == ["Cast", "Transpose", "Cast", "Cast"]
+        assert prove(imported).holds
 
 
 def test_parameters_of_all_dtypes() -> None:
@@ -300,6 +325,94 @@ def test_refusals_name_the_node_and_why() -> None:
         from_onnx(model_of([node_of("Identity", ["x"], ["y"])], {"x": (np.uint32, (2,))}, ["y"]))
     with pytest.raises(ValueError, match="of opset 5, wants 6 or later"):
         from_onnx(model_of(nodes[:1], {"x": TWO}, ["h"], opset=5))
+
+
+# what a node must not be -> what is said of it
+WRONG_NODES = {
+    "Add 'y': has 1 inputs, wants 2": node_of("Add", ["x"], ["y"]),
+    "Relu 'y': has 2 inputs, wants 1": node_of("Relu", ["x", "x"], ["y"]),
+    "Clip 'y': has 4 inputs, wants 1 to 3": node_of("Clip", ["x"] * 4, ["y"]),
+    "Concat 'y': has 0 inputs, wants at least 1": node_of("Concat", [], ["y"], axis=0),
+    "Mul 'y': its input B is left out": node_of("Mul", ["x", ""], ["y"]),
+    "Concat 'y': axis is missing": node_of("Concat", ["x", "x"], ["y"]),
+    "Concat 'y': axis is of type STRING, wants INT": node_of("Concat", ["x", "x"], ["y"], axis="rows"),
+}
+
+
+@pytest.mark.parametrize("message", WRONG_NODES)
+def test_wrong_nodes(message: str) -> None:
+    with pytest.raises(NodeError, match=message):
+        from_onnx(model_of([WRONG_NODES[message]], {"x": TWO}, ["y"]))
+
+
+def test_wrong_models(tmp_path: Path) -> None:
+    """An axis too far, an input of another dtype, a function that calls itself, a file cut off or empty."""
+    inputs = {"x": TWO}
+    far = from_onnx(model_of([node_of("Softmax", ["x"], ["y"], axis=7)], inputs, ["y"]))
+    assert "not proven: onnxruntime does not run the model" in prove(far).verdict
+    with pytest.raises(NodeError, match=r"Add 'y': B has inconsistent type tensor\(int64\)"):
+        from_onnx(model_of([node_of("Add", ["x", "w"], ["y"])], inputs, ["y"], {"w": np.arange(3)}))
+    opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("mine", 1)]
+    call = node_of("Again", ["x"], ["y"], domain="mine")
+    function = onnx.helper.make_function("mine", "Again", ["x"], ["y"], [call], opsets)
+    model = model_of([call], inputs, ["y"], functions=[function])
+    model.opset_import.append(opsets[1])
+    with pytest.raises(ValueError, match="the model is not valid: Cycle"):
+        from_onnx(model)
+    whole = model_of([node_of("Add", ["x", "w"], ["y"])], inputs, ["y"], {"w": drawn(3)})
+    whole.graph.initializer[0].raw_data = b"12345"
+    with pytest.raises(ValueError, match="tensor 'w' of the model: "):
+        from_onnx(whole)
+    for data, message in ((whole.SerializeToString()[:-9], "m.onnx: no whole ONNX model"), (b"", "has no outputs")):
+        (tmp_path / "m.onnx").write_bytes(data)
+        with pytest.raises(ValueError, match=message):
+            from_onnx(tmp_path / "m.onnx")
+
+
+def test_sparse_parameters() -> None:
+    """They are filled up with zeros; places of rows and columns, or counted through."""
+    make = onnx.helper.make_sparse_tensor
+    kept, flat, pairs = (onnx.numpy_helper.from_array(a) for a in (
+        np.float32([5, 6]), np.array([1, 2]), np.array([[0, 1], [1, 2]])
+    ))  # fmt: skip
+    kept.name = "w"
+    nodes = [
+        node_of("Constant", [], ["v"], sparse_value=make(kept, pairs, [2, 3])),
+        node_of("Sum", ["x", "v", "w"], ["y"]),
+    ]
+    model = model_of(nodes, {"x": (np.float32, (2, 3))}, ["y"])
+    model.graph.sparse_initializer.append(make(kept, flat, [3]))
+    imported = from_onnx(model)
+    np.testing.assert_array_equal(imported.run({"x": np.zeros((2, 3), np.float32)})["y"], [[0, 10, 6], [0, 5, 12]])
+    assert prove(imported).holds
+
+
+def test_text_that_is_given_out() -> None:
+    """The names of classes; a proof counts those that differ."""
+    names = np.array(["cat", "dog", "owl"], object)
+    nodes = [node_of("ArgMax", ["x"], ["i"], axis=1, keepdims=0), node_of("Gather", ["names", "i"], ["y"])]
+    imported = from_onnx(model_of(nodes, {"x": TWO}, ["y"], {"names": names}))
+    feeds = {"x": np.float32([[0, 2, 1], [3, 2, 1]])}
+    assert imported.run(feeds)["y"].tolist() == [b"dog", b"cat"]
+    assert prove(imported, feeds).holds
+    imported.model.graph.initializer[0].string_data[1] = b"fox"
+    assert [d.absolute for d in prove(imported, feeds).differences] == [1, 1, 2]  # the last of three rows
+
+
+def test_dims_below_zero_are_open() -> None:
+    imported = from_onnx(model_of([node_of("Relu", ["x"], ["y"])], {"x": (np.float32, (-1, 3))}, ["y"]))
+    assert prove(imported, {"x": drawn(2, 3)}).holds
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"scan_input_directions": [1]}, {"scan_output_directions": [1]}, {"scan_output_axes": [1]}]
+)
+def test_scan_of_open_length(more: dict[str, Any]) -> None:
+    info = onnx.helper.make_tensor_value_info
+    step = [node_of("Add", ["s", "r"], ["t"]), node_of("Mul", ["t", "t"], ["o"])]
+    body = onnx.helper.make_graph(step, "step", [info(n, 1, (3,)) for n in "sr"], [info(n, 1, (3,)) for n in "to"])
+    node = node_of("Scan", ["z", "x"], ["last", "rows"], body=body, num_scan_inputs=1, **more)
+    assert prove(from_onnx(model_of([node], {"x": TWO}, ["last", "rows"], {"z": drawn(3)}))).holds
 
 
 def test_functions_of_the_model_are_called_in_place() -> None:
@@ -369,10 +482,9 @@ def test_a_proof_that_does_not_hold() -> None:
 
 def test_dims_of_inputs_can_be_given() -> None:
     """In place of those that the model declares; a decomposition may need them."""
-    model = model_of(
-        [node_of("SpaceToDepth", ["x"], ["y"], blocksize=2)], {"x": (np.float32, ("N", 3, "H", "W"))}, ["y"]
-    )
-    with pytest.raises(NodeError, match="SpaceToDepth 'y': needs the dims of 'x' as numbers"):
+    node = node_of("MaxPool", ["x"], ["y", "places"], kernel_shape=[2, 2])
+    model = model_of([node], {"x": (np.float32, ("N", 3, "H", "W"))}, ["y", "places"])
+    with pytest.raises(NodeError, match="MaxPool 'y': needs dim 2 of 'x' as a number"):
         from_onnx(model)
     assert prove(from_onnx(model, {"x": (2, 3, 4, 6)})).holds
     with pytest.raises(ValueError, match="has no input 'z'"):
@@ -419,7 +531,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 # --- more than the node tests ask ---
 
-IMAGE = (np.float32, ("N", 4, 7, 6))
 # name -> node, inputs (dtype, dims), parameters
 OPEN_DIMS: dict[str, Any] = {
     **{
@@ -465,6 +576,32 @@ OPEN_DIMS: dict[str, Any] = {
         {"x": IMAGE, "o": (np.float32, ("N", 24, 4, 6)), "m": (np.float32, ("N", 12, 4, 6))},
         {"w": drawn(4, 2, 3, 2), "b": drawn(4)},
     ),
+    **{
+        f"{kind} {', '.join(f'{name} {value}' for name, value in more.items())}": (
+            node_of(kind, ["x", *(["w"] if kind == "Conv" else [])], ["y"], **more), {"x": OPEN},
+            {"w": drawn(3, 4, 3, 3)} if kind == "Conv" else {},
+        )
+        for kind, more in (
+            ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 0], "ceil_mode": 1}),
+            ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 3], "pads": [1, 2, 1, 2], "ceil_mode": 1}),
+            ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 1], "auto_pad": "SAME_UPPER"}),
+            ("AveragePool", {"kernel_shape": [3, 2], "strides": [3, 2], "auto_pad": "SAME_UPPER"}),
+            ("Conv", {"strides": [2, 3], "auto_pad": "SAME_UPPER"}),
+            ("Conv", {"auto_pad": "SAME_LOWER"}),
+            ("DepthToSpace", {"blocksize": 2}),
+            ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}),
+            ("Trilu", {"upper": 0}),
+            ("Trilu", {"upper": 1}),
+        )
+    },
+    "Trilu from a diagonal that is fed": (node_of("Trilu", ["x", "k"], ["y"]), {"x": OPEN}, {"k": np.array(-1)}),
+    "Einsum of open dims": (
+        node_of("Einsum", ["x", "u"], ["y"], equation="nchw,cd->dhnw"), {"x": OPEN}, {"u": drawn(4, 2)},
+    ),
+    "Einsum of attention": (
+        node_of("Einsum", ["x", "y"], ["z"], equation="bhid,bhjd->bhij"),
+        {"x": (np.float32, ("N", 2, "I", 4)), "y": (np.float32, ("N", 2, "J", 4))}, {},
+    ),
     "Det": (node_of("Det", ["x"], ["y"]), {"x": (np.float32, ("N", 2, 4, 4))}, {}),
     "Einsum": (node_of("Einsum", ["x", "u", "v"], ["y"], equation="nii,ij,jk->nk"),
                {"x": (np.float32, ("N", 3, 3)), "u": (np.float32, (3, 4)), "v": (np.float32, (4, 2))}, {}),
@@ -477,6 +614,35 @@ def test_with_open_dims(name: str) -> None:
     version = 24 if node.op_type == "TensorScatter" else 22
     report = prove(from_onnx(model_of([node], inputs, list(node.output), held, opset=version)))
     assert report.holds, report
+    assert not report.notes
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_blocks_of_open_dims(mode: str) -> None:
+    """There and back; sizes that are no multiple of the block are the model's to refuse."""
+    nodes = [
+        node_of("SpaceToDepth", ["x"], ["d"], blocksize=2), node_of("Relu", ["d"], ["r"]),
+        node_of("DepthToSpace", ["r"], ["y"], blocksize=2, mode=mode),
+    ]  # fmt: skip
+    report = prove(from_onnx(model_of(nodes, {"x": OPEN}, ["d", "y"])), {"x": drawn(3, 4, 6, 10)})
+    assert report.holds, report
+    assert len(report.runs) == 1
+    assert all(note.startswith("not compared with x[") for note in report.notes)
+    assert (
+        "on inputs that are drawn, as none are given" in prove(from_onnx(model_of(nodes, {"x": OPEN}, ["y"]))).verdict
+    )
+
+
+def test_the_net_stops_where_the_model_does_not() -> None:
+    """Such a size counts against the proof; one that was fed is raised as it is."""
+    node = node_of("Slice", ["x", "s", "e", "a"], ["y"])
+    held = {"s": np.array([-2]), "e": np.array([9]), "a": np.array([1])}
+    imported = from_onnx(model_of([node], {"x": (np.float32, (2, "M"))}, ["y"], held))
+    report = prove(imported, {"x": drawn(2, 5)})
+    assert not report.holds
+    assert "with x[2, 1] the net stops: net 'net', operator 0, Slice 'y'" in str(report)
+    with pytest.raises(OperatorError, match="Slice 'y'"):
+        prove(imported, {"x": drawn(2, 1)})
 
 
 @pytest.mark.parametrize("steps", [[1, -1], [-2, 3], [2, 2]])
@@ -506,6 +672,23 @@ def test_resize_of_open_dims(mode: str, places: str) -> None:
     nodes = [node_of("Shape", ["x"], ["n"], end=2), node_of("Concat", ["n", "hw"], ["s"], axis=0), node]
     to_sizes = from_onnx(model_of(nodes, {**inputs, "hw": (np.int64, (2,))}, ["y"]))
     assert prove(to_sizes, *({"x": x, "hw": np.array(hw)} for hw in ((10, 3), (1, 9)))).holds
+
+
+def test_shapes_of_unknown_length() -> None:
+    """Fed for tensors whose number of dims is not known either."""
+    nodes = [node_of("ConstantOfShape", ["s"], ["c"]), node_of("Expand", ["x", "s"], ["e"])]
+    model = model_of(nodes, {"x": (np.float32, None), "s": (np.int64, ("R",))}, ["c", "e"])
+    found = from_onnx(model).run({"x": drawn(3, 1), "s": np.array([2, 3, 4])})
+    assert [(v.shape, v.dtype) for v in found.values()] == [((2, 3, 4), np.float32)] * 2
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge"])
+def test_padding_of_open_sequences(mode: str) -> None:
+    """As images of one row."""
+    node, held = node_of("Pad", ["x", "p"], ["y"], mode=mode), {"p": np.array([0, 0, 2, 0, 0, 1])}
+    imported = from_onnx(model_of([node], {"x": (np.float32, ("N", 4, "T"))}, ["y"], held))
+    assert [op.type for op in imported.net.op] == ["ExpandDims", "PadImage", "Squeeze"]
+    assert prove(imported, {"x": drawn(2, 4, 5)}).holds
 
 
 def test_computed_padding() -> None:
@@ -635,22 +818,40 @@ def test_int8_only_where_it_fits() -> None:
     assert not from_onnx(model).int8
 
 
-@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
-@pytest.mark.parametrize("signed", [False, True])
-def test_a_classifier_of_8_bits(form: str, signed: bool, tmp_path: Path) -> None:
-    """The digits' classifier, quantised by onnxruntime: in Int8 operators, with onnxruntime's classes."""
+def quantised_digits(folder: Path, form: str, signed: bool, per_channel: bool) -> Any:
+    """The digits' classifier, quantised by onnxruntime to q.onnx, and its images."""
     quantization = pytest.importorskip("onnxruntime.quantization")
     digits = Path(__file__).parents[1] / "examples" / "digits"
     images = np.load(digits / "digits.npz")["data"].astype(np.float32)
     workspace = Workspace()
     workspace.run(load_net(digits / "init_net.pb"))
-    to_onnx(load_net(digits / "predict_net.pb"), workspace, {"data": ("N", 1, 8, 8)}).save(tmp_path / "m.onnx")
+    to_onnx(load_net(digits / "predict_net.pb"), workspace, {"data": ("N", 1, 8, 8)}).save(folder / "m.onnx")
     kinds = quantization.QuantType
     reader = type("Reader", (), {"get_next": iter([*({"data": x[None]} for x in images), None]).__next__})()
     quantization.quantize_static(
-        str(tmp_path / "m.onnx"), str(tmp_path / "q.onnx"), reader, quant_format=quantization.QuantFormat[form],
-        activation_type=kinds.QInt8 if signed else kinds.QUInt8, weight_type=kinds.QInt8,
+        str(folder / "m.onnx"), str(folder / "q.onnx"), reader, quant_format=quantization.QuantFormat[form],
+        activation_type=kinds.QInt8 if signed else kinds.QUInt8, weight_type=kinds.QInt8, per_channel=per_channel,
     )  # fmt: skip
+    return images
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_a_scale_for_each_channel(form: str, tmp_path: Path) -> None:
+    """Of weights and of biases; what has them stays in floats."""
+    feeds = {"data": quantised_digits(tmp_path, form, False, True)}
+    imported = from_onnx(tmp_path / "q.onnx")
+    theirs = session(str(tmp_path / "q.onnx")).run(None, feeds)[0]
+    np.testing.assert_allclose(imported.run(feeds)["probability"], theirs, atol=0.01)
+    in_8_bits = from_onnx(tmp_path / "q.onnx", int8=True)
+    assert any("one scale for all" in note for note in in_8_bits.notes)
+    assert prove(in_8_bits, feeds, tolerance=0.1).holds
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_classifier_of_8_bits(form: str, signed: bool, tmp_path: Path) -> None:
+    """The digits' classifier, quantised by onnxruntime: in Int8 operators, with onnxruntime's classes."""
+    images, workspace = quantised_digits(tmp_path, form, signed, False), Workspace()
     imported = from_onnx(tmp_path / "q.onnx", int8=True)
     count = Counter(op.type for op in imported.net.op)
     assert (count["Int8Conv"], count["Int8MaxPool"], count["Int8FC"]) == (2, 1, 2)

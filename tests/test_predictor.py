@@ -44,6 +44,20 @@ def test_outputs_are_copies() -> None:
     np.testing.assert_array_equal(first, kept)
 
 
+@pytest.mark.parametrize(
+    ("ops", "outputs"),
+    [
+        ([("FC", "x w b", "h"), ("Relu", "h", "h")], ("h",)),
+        ([("FC", "x w b", "h"), ("Relu", "h", "r"), ("Copy", "h", "c")], ("r", "c")),
+        ([("FC", "x w b", "h"), ("Copy", "h", "c"), ("Scale", "w", "w")], ("c",)),  # parameters are changed, not made
+    ],
+    ids=["in place", "several", "state"],
+)
+def test_outputs_that_a_net_does_not_name(ops: list[tuple[str, str, str]], outputs: tuple[str, ...]) -> None:
+    net = NetDef(op=tuple(OperatorDef(type=kind, input=read.split(), output=made) for kind, read, made in ops))
+    assert Predictor(init(), net).outputs == outputs
+
+
 def test_wrong_feeds() -> None:
     predictor = Predictor(init(), predict())
     with pytest.raises(ValueError, match="'xx' is no input, the net takes x, unused"):
@@ -52,6 +66,8 @@ def test_wrong_feeds() -> None:
         predictor.run({"unused": X})
     with pytest.raises(ValueError, match="3 inputs given, the net takes x, unused"):
         predictor.run([X, X, X])
+    with pytest.raises(TypeError, match="one ndarray given, wants a mapping or a list; the net takes x, unused"):
+        predictor.run(X)  # type: ignore[arg-type]
 
 
 def test_an_init_net_may_make_placeholders_of_the_inputs() -> None:

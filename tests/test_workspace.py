@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,13 @@ def test_feeding_and_fetching_copies(array: np.ndarray) -> None:
     assert workspace.blob("x").value.flags.c_contiguous
 
 
+class ArrayLike:
+    """What NumPy can make an array of, as of PyTorch's tensors."""
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return np.array([1, 2])
+
+
 def test_other_values() -> None:
     workspace, handle = Workspace(), object()
     for name, value in {
@@ -44,6 +54,7 @@ def test_other_values() -> None:
     workspace.feed("strings", np.array([["a", "bc"]]))
     workspace.feed("number", 3)
     workspace.feed("list", [1.5, 2])
+    workspace.feed("foreign", ArrayLike())
     assert workspace.fetch("s") == b"text"
     assert workspace.fetch("b") == b"\xff"
     assert workspace.fetch("h") is handle
@@ -51,12 +62,41 @@ def test_other_values() -> None:
     assert workspace.fetch("strings").tolist() == [[b"a", b"bc"]]
     assert workspace.fetch("number").dtype == np.int64
     assert workspace.fetch("list").dtype == np.float32
+    assert workspace.fetch("foreign").tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("array", [np.zeros(2, np.uint32), np.zeros(2, np.complex64), np.array([1, None], object)])
-def test_refused_values(array: np.ndarray) -> None:
-    with pytest.raises(TypeError, match="blob 'x'"):
-        Workspace().feed("x", array)
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros(2, np.uint32),
+        np.zeros(2, np.complex64),
+        np.array([1, None], object),
+        np.ma.masked_equal([1, 2], 2),
+        1j,
+        [[1], [2, 3]],
+    ],
+)
+def test_refused_values(value: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="blob 'x'"):
+        Workspace().feed("x", value)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda w: pickle.loads(pickle.dumps(w))], ids=["copy", "pickle"])
+def test_copies_share_nothing(duplicate: Callable[[Workspace], Workspace]) -> None:
+    """The nets of a copy, in their bare form too, run on the arrays of the copy."""
+    workspace = Workspace()
+    workspace.feed("x", np.ones((2, 3), np.float32))
+    ops = OperatorDef(type="Flatten", input="x", output="r"), OperatorDef(type="Tanh", input="r", output="y")
+    workspace.create(NetDef(name="n", op=ops))
+    for _ in range(4):
+        workspace.run("n")
+    other = duplicate(workspace)
+    for shape in ((2, 3), (4, 3)):
+        other.feed("x", np.zeros(shape, np.float32))
+        for _ in range(4):
+            other.run("n")
+        np.testing.assert_array_equal(other.fetch("y"), np.zeros(shape))
+        np.testing.assert_array_equal(workspace.fetch("y"), np.tanh(np.ones((2, 3), np.float32)))
 
 
 def test_missing_and_empty_blobs() -> None:

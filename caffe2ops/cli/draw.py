@@ -17,12 +17,14 @@ def draw(
     net: Path = typer.Argument(help="A net, a predictor export, or a folder with an init/predict pair."),
     output: Path = typer.Option(..., "--output", "-o", metavar="NET.svg|NET.gv", help="The picture, or its source."),
     init: list[Path] = typer.Option([], help="A net that makes parameters; may be given several times."),
-    shape: list[str] = typer.Option([], metavar="NAME=1,3,224,224", help="The shape of an input (float32)."),
+    shape: list[str] = typer.Option([], metavar=nets.SHAPE, help="The shape of an input (? for a dim that varies)."),
 ) -> None:
     """Draw a net with its shapes: the picture (.svg; wants Graphviz) or the graph in the dot language (.gv)."""
     if output.suffix not in (".svg", ".gv", ".dot"):
         raise ValueError(f"--output {output}: wants a name that ends in .svg, .gv or .dot")
-    found = examine(nets.open_model(net, init), nets.shapes_of(shape))
-    graph = graph_of(found.model.net, found.inference, found.parameters)
-    output.write_text(svg(graph) if output.suffix == ".svg" else graph.source, encoding="utf-8")
-    console.print(f"{output}: {len(found.model.net.op)} operators", highlight=False)
+    model = nets.open_model(net, init)
+    found = examine(model, nets.shapes_of(shape, model))
+    graph = graph_of(model.net, found.inference, found.parameters)
+    with console.status(f"drawing {output}"):
+        output.write_text(svg(graph) if output.suffix == ".svg" else graph.source, encoding="utf-8")
+    console.print(f"{output}: {len(model.net.op)} operators", highlight=False)

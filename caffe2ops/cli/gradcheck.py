@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import typer
+from rich.markup import escape
 
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
@@ -17,7 +17,7 @@ def gradcheck(
     init: list[Path] = typer.Option([], help="A net that makes parameters; may be given several times."),
     feeds: list[Path] = typer.Option([], help="A .npz whose arrays are fed by their names."),
     feed: list[str] = typer.Option([], metavar="NAME=FILE.npy|VALUE", help="One blob to feed."),
-    shape: list[str] = typer.Option([], metavar="NAME=2,3", help="A random normal input of this shape."),
+    shape: list[str] = typer.Option([], metavar=nets.SHAPE, help="A random normal input of this shape."),
     wrt: list[str] = typer.Option([], help="A blob to check (default: every float input that gets a gradient)."),
     output: list[str] = typer.Option([], help="A blob to differentiate (default: the float outputs)."),
     tolerance: float = typer.Option(1e-5, help="The greatest relative error that is right."),
@@ -25,10 +25,9 @@ def gradcheck(
     """Compare generated gradients with finite differences in float64; exit status 1 if any is wrong."""
     model = nets.open_model(net, init)
     workspace = model.prepare()
-    rng = np.random.default_rng(0)
     inputs = {name: workspace.fetch(name) for name in workspace.blobs()}
     inputs |= nets.read_feeds(feeds, feed)
-    inputs |= {name: rng.standard_normal(dims).astype(np.float32) for name, dims in nets.shapes_of(shape).items()}
+    inputs |= nets.random_inputs(nets.shapes_of(shape, model))
     missing = [name for name in model.expected(workspace) if name not in inputs]
     if missing:
         raise ValueError(f"input {', '.join(missing)} is missing: give --feeds, --feed or --shape {missing[0]}=2,3")
@@ -37,7 +36,9 @@ def gradcheck(
     table = nets.table("Gradients", "blob", "generated#", "finite differences#", "relative error#", "")
     for check in found:
         verdict = "[green]ok[/]" if check.ok else "[red]wrong[/]"
-        table.add_row(check.blob, f"{check.analytic:.8g}", f"{check.numeric:.8g}", f"{check.error:.2g}", verdict)
+        table.add_row(
+            escape(check.blob), f"{check.analytic:.8g}", f"{check.numeric:.8g}", f"{check.error:.2g}", verdict
+        )
     console.print(table)
     if not all(check.ok for check in found):
         raise typer.Exit(1)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from caffe2ops import formats
 from caffe2ops.defs import DeviceOption, DeviceType, NetDef
+from caffe2ops.errors import did_you_mean
+from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.predictor import global_init, last_written, read_first
 from caffe2ops.workspace import Workspace
 
-console = Console()
+LMDB = "data.mdb"  # the file that makes a folder a database of that kind
+SHAPE = "NAME=1,3,224,224[:dtype]"
+# Into a file or a pipe lines are as long as they are: they are for other programs.
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000)
 
 
 @dataclass
@@ -49,15 +59,19 @@ class Model:
 
 def open_model(path: Path, init: list[Path]) -> Model:
     """The model of a predict net, a predictor export, or a folder with an init/predict pair."""
-    if path.is_dir():
+    if path.is_dir() and not (path / LMDB).exists():
         predict, found = _pair(path)
         return open_model(predict, [*init, *([] if init else found)])
-    loaded = formats.load(path)
+    return model_of(formats.load(path), path, init)
+
+
+def model_of(loaded: Any, path: Path, init: list[Path]) -> Model:
+    """The model of what a file holds. Raises ValueError where that is neither a net nor a predictor export."""
     inits = [load_net(p) for p in init]
     if isinstance(loaded, formats.PredictorExport):
         return Model(loaded.net(), [global_init(loaded), *inits], dict(loaded.blobs), loaded.inputs, loaded.outputs)
     if not isinstance(loaded, NetDef):
-        raise ValueError(f"{path}: holds a {type(loaded).__name__}, wants a net or a predictor export")
+        raise ValueError(f"{path}: holds {_kind(loaded)}, wants a net or a predictor export")
     return Model(loaded, inits)
 
 
@@ -65,8 +79,12 @@ def load_net(path: Path) -> NetDef:
     """The net in a file. Raises ValueError where the file holds something else."""
     loaded = formats.load(path)
     if not isinstance(loaded, NetDef):
-        raise ValueError(f"{path}: holds a {type(loaded).__name__}, wants a net")
+        raise ValueError(f"{path}: holds {_kind(loaded)}, wants a net")
     return loaded
+
+
+def _kind(loaded: Any) -> str:
+    return f"a database of {len(loaded)} records" if isinstance(loaded, dict) else f"a {type(loaded).__name__}"
 
 
 def _pair(folder: Path) -> tuple[Path, list[Path]]:
@@ -90,14 +108,25 @@ def read_feeds(files: list[Path], pairs: list[str]) -> dict[str, Any]:
     """Feeds of .npz files (by the names in them) and NAME=VALUE pairs: a .npy file, a number, numbers with commas."""
     feeds: dict[str, Any] = {}
     for file in files:
-        with np.load(file, allow_pickle=False) as archive:
-            feeds.update({name: archive[name] for name in archive.files})
+        feeds.update(_archive(file))
     for pair in pairs:
         name, sign, value = pair.rpartition("=")
         if not sign:
             raise ValueError(f"--feed {pair}: wants NAME=FILE.npy or NAME=VALUE")
         feeds[name] = _value(value)
     return feeds
+
+
+def _archive(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz. Raises ValueError where it is none, or broken, or holds Python objects."""
+    try:
+        with open(file, "rb") as opened:
+            archive = np.load(opened, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise ValueError("this is a .npy of one array, for NAME=FILE.npy")
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{file}: wants a .npz of arrays: {error}") from error
 
 
 def _value(text: str) -> Any:
@@ -123,23 +152,54 @@ def device_option(text: str) -> DeviceOption | None:
     return DeviceOption(device_type=DeviceType.CUDA if kind == "cuda" else DeviceType.CPU, device_id=int(number or 0))
 
 
-def shapes_of(pairs: list[str]) -> dict[str, Any]:
-    """NAME=1,3,224,224 pairs; `?` for a dim that is not known."""
-    shapes: dict[str, Any] = {}
+def shapes_of(pairs: list[str], model: Model) -> dict[str, TensorSpec]:
+    """NAME=1,3,224,224 pairs, :int32 behind for another dtype than float32; `?` or a name for a dim that varies.
+
+    Raises ValueError for a blob that is no input of the model.
+    """
+    known = {*read_first(model.net), *model.net.external_input, *model.inputs}
+    shapes: dict[str, TensorSpec] = {}
     for pair in pairs:
-        name, sign, dims = pair.rpartition("=")
+        name, sign, rest = pair.rpartition("=")
+        dims, _, dtype = rest.partition(":")
         try:
-            shapes[name] = [None if d.strip() == "?" else int(d) for d in dims.split(",") if d.strip()]
-        except ValueError:
+            shapes[name] = TensorSpec([_dim(d) for d in dims.split(",") if d.strip()], dtype or "float32")
+        except (TypeError, ValueError):
             sign = ""
         if not sign:
-            raise ValueError(f"--shape {pair}: wants NAME=1,3,224,224 (? for an unknown dim)")
+            raise ValueError(f"--shape {pair}: wants {SHAPE} (? for a dim that varies)")
+        if name not in known:
+            raise ValueError(f"--shape {pair}: {name!r} is no input of the net{did_you_mean(name, known)}")
     return shapes
 
 
+def _dim(text: str) -> Any:
+    text = text.strip()
+    if text == "?" or text.isidentifier():
+        return UNKNOWN
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
+
+
+def random_inputs(shapes: dict[str, TensorSpec]) -> dict[str, np.ndarray]:
+    """Normal random numbers for those that hold floats and whose dims are all known."""
+    rng = np.random.default_rng(0)
+    wanted = {name: spec for name, spec in shapes.items() if spec.known and spec.dtype and spec.dtype.kind == "f"}
+    return {name: rng.standard_normal(spec.shape).astype(spec.dtype) for name, spec in wanted.items()}
+
+
+def say(kind: str, text: str) -> None:
+    """A line or block that starts with its kind, error or warning."""
+    colour = {"error": "red", "warning": "yellow"}[kind]
+    console.print(f"[{colour}]{kind}:[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
 def table(title: str, *columns: str) -> Table:
-    """A table whose columns ending in # hold numbers."""
-    made = Table(title=title, min_width=len(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    """A table whose columns ending in # hold numbers; text in it that is not ours wants rich.markup.escape."""
+    made = Table(
+        title=escape(title), min_width=len(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD
+    )
     for column in columns:
         made.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     return made

@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import typer
+from rich.markup import escape
 
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
 from caffe2ops.cli.proof import show_proof, show_written
+from caffe2ops.defs import DeviceOption
+from caffe2ops.errors import did_you_mean
 from caffe2ops.infer import TensorSpec
+from caffe2ops.port.nets import read_by
 from caffe2ops.workspace import Workspace
 
 
@@ -23,7 +27,7 @@ class Request:
 
     model: nets.Model
     workspace: Workspace
-    to: list[Path]
+    to: Path
     shapes: dict[str, Any]
     feeds: dict[str, Any]
     outputs: list[str]
@@ -40,12 +44,12 @@ def to_onnx(request: Request) -> bool:
     from caffe2ops import port
     from caffe2ops.port.onnx.export import OPSET
 
-    path, net = request.to[0], request.model.net
-    with console.status(f"porting {net.name}"):
+    path, net = request.to, request.model.net
+    with console.status(f"porting {escape(net.name)}"):
         model = port.to_onnx(
             net, request.workspace, {**request.feeds, **request.shapes},
             outputs=request.outputs or request.model.outputs,
-            opset=request.opset or OPSET, allow_custom=request.allow_custom,
+            opset=OPSET if request.opset is None else request.opset, allow_custom=request.allow_custom,
             exact_int8=request.exact_int8,
         )  # fmt: skip
         files = model.save(path)
@@ -62,10 +66,10 @@ def to_torch(request: Request) -> bool:
     """Writes the source of a PyTorch module and proves it, gradients too; whether the proof holds."""
     from caffe2ops import port
 
-    if request.opset or request.allow_custom or request.exact_int8:
-        raise ValueError("--opset, --allow-custom and --exact-int8 are for ONNX models")
-    path, net = request.to[0], request.model.net
-    with console.status(f"porting {net.name}"):
+    asked = {"opset": request.opset, "allow-custom": request.allow_custom, "exact-int8": request.exact_int8}
+    refuse_options(asked, "ONNX models")
+    path, net = request.to, request.model.net
+    with console.status(f"porting {escape(net.name)}"):
         shapes = {**request.feeds, **request.shapes}
         model = port.to_torch(net, request.workspace, shapes, outputs=request.outputs or request.model.outputs)
         files = model.save(path)
@@ -111,29 +115,34 @@ def port(
     tolerance: float = typer.Option(None, help="The greatest relative difference of floats that is none."),
 ) -> None:
     """Port a net to another framework, and prove that the port computes the same; exit status 1 if it does not."""
-    files = [Path(part) for part in to.split(",")]
     if net.suffix == ".onnx":
         from caffe2ops.cli.port_from_onnx import from_onnx
 
+        asked = {"init": init, "opset": opset, "allow-custom": allow_custom, "exact-int8": exact_int8}
+        refuse_options({**asked, "trace": trace, "stepwise": stepwise}, "nets, not for ONNX models")
+        files = [Path(part) for part in to.split(",")]
         given, values = nets.read_feeds(feeds, []), nets.read_feeds([], constant)
         if not from_onnx(
             net, files, specs_of(shape), given, outputs=output, constants=values, tolerance=tolerance, int8=int8
         ):
             raise typer.Exit(1)
         return
-    if int8:
-        raise ValueError("--int8 is for quantised ONNX models, which become nets")
-    target = TARGETS.get(files[0].suffix)
-    if target is None:
-        raise ValueError(f"--to {to}: the suffix is {files[0].suffix!r}, wants {' or '.join(TARGETS)}")
+    refuse_options({"int8": int8, "constant": constant}, "ONNX models that become nets")
+    target = TARGETS.get(Path(to).suffix)
+    if target is None or any(f"{suffix}," in to for suffix in TARGETS):
+        raise ValueError(f"--to {to}: wants {' or '.join(TARGETS)} at the end of one file's name")
     with console.status(f"loading {net}"):
         model = nets.open_model(net, init)
-        workspace = model.prepare()
+        workspace = model.prepare(DeviceOption())
+    shapes, known = specs_of(shape), {*read_by(model.net), *model.net.external_input}
+    for name in shapes:
+        if name not in known:
+            raise ValueError(f"--shape {name}: the net reads no blob of that name{did_you_mean(name, known)}")
     request = Request(
         model,
         workspace,
-        files,
-        specs_of(shape),
+        Path(to),
+        shapes,
         nets.read_feeds(feeds, []),
         output,
         opset,
@@ -145,6 +154,12 @@ def port(
     )
     if not target(request):
         raise typer.Exit(1)
+
+
+def refuse_options(asked: dict[str, Any], of: str) -> None:
+    """Raises ValueError where one of the options is given, which are those of other ports."""
+    if any(asked.values()):
+        raise ValueError(f"{', '.join(f'--{name}' for name in asked)} are for {of}")
 
 
 def specs_of(pairs: list[str]) -> dict[str, TensorSpec]:
@@ -169,4 +184,6 @@ def _dim(text: str) -> Any:
         return None
     if text.isidentifier():
         return text
+    if not text.isdigit():
+        raise ValueError(text)
     return int(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import typer
+from rich.markup import escape
 
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
@@ -40,7 +41,7 @@ def run(
         raise typer.Exit(2)
     for name, value in given.items():
         workspace.feed(name, value, option)
-    with console.status(f"running {model.net.name or net.name}"):
+    with console.status(f"running {escape(model.net.name or net.name)}"):
         bound = workspace.create(model.net, overwrite=True, device=option)
         timing = Timing()
         if profile:
@@ -54,7 +55,7 @@ def run(
     if output:
         with console.status(f"writing {output}"):
             np.savez_compressed(output, allow_pickle=False, **_arrays(workspace, names))
-        console.print(f"{', '.join(names)} written to {output}", highlight=False)
+        console.print(escape(f"{', '.join(names)} written to {output}"), highlight=False)
     else:
         _print_outputs(workspace, names)
     console.print(f"{1e3 * seconds:.3g} ms a run, {runs} run{'s' * (runs > 1)}", highlight=False)
@@ -67,9 +68,9 @@ def _say_expected(model: nets.Model, missing: list[str]) -> None:
     for name in missing:
         readers = [op.type for op in model.net.op if name in op.input]
         more = f" and {len(readers) - 1} more" if len(readers) > 1 else ""
-        table.add_row(name, f"{readers[0]}{more}")
+        table.add_row(escape(name), escape(f"{readers[0]}{more}"))
     console.print(table)
-    console.print(f"Give them with --feeds FILE.npz, or --feed {missing[0]}=FILE.npy", highlight=False)
+    console.print(f"Give them with --feeds FILE.npz, or --feed {escape(missing[0])}=FILE.npy", highlight=False)
 
 
 def _arrays(workspace: Workspace, names: list[str]) -> dict[str, np.ndarray]:
@@ -105,14 +106,14 @@ def _print_outputs(workspace: Workspace, names: list[str]) -> None:
             cells.append(" ".join(f"{v:.6g}" for v in wide.ravel()[:5]) + (" ..." if real.size > 5 else ""))
         elif isinstance(real, np.ndarray):
             cells[3] = " ".join(repr(v) for v in real.ravel()[:3].tolist())
-        table.add_row(name, describe(value), *cells)
+        table.add_row(*map(escape, (name, describe(value), *cells)))
     console.print(table)
 
 
 def _print_profile(timing: Timing) -> None:
     table = nets.table("Time of each operator", "#", "type", "first output", "mean ms#", "min ms#", "share#")
     for index, kind, blob, mean, least, share in timing.rows():
-        table.add_row(str(index), kind, blob, f"{mean:.4g}", f"{least:.4g}", f"{share:.1%}")
+        table.add_row(str(index), escape(kind), escape(blob), f"{mean:.4g}", f"{least:.4g}", f"{share:.1%}")
     console.print(table)
     by_type: dict[str, float] = {}
     for _, kind, _, mean, _, _ in timing.rows():
@@ -120,5 +121,5 @@ def _print_profile(timing: Timing) -> None:
     total = sum(by_type.values()) or 1.0
     table = nets.table("By type", "type", "ms a run#", "share#")
     for kind, mean in sorted(by_type.items(), key=lambda item: -item[1]):
-        table.add_row(kind, f"{mean:.4g}", f"{mean / total:.1%}")
+        table.add_row(escape(kind), f"{mean:.4g}", f"{mean / total:.1%}")
     console.print(table)

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 
 from caffe2ops.defs import BULK, Argument, Def
 from caffe2ops.formats import convert, numbers, wire
@@ -23,10 +23,12 @@ def decode(data: Any, model: type[Def]) -> Any:
     small, tree = wire.Scan(array).message(model, 0, len(array))
     try:
         message = message_class(model.__name__).FromString(bytes(small))
+        known = message.ByteSize()
+    except EncodeError as error:  # fields that Caffe2 demands are missing
+        raise FormatError(str(error)) from None
     except (DecodeError, UnicodeDecodeError) as error:
         wire.Scan(array, short=0).message(model, 0, len(array))  # finds the place, if it can
         raise FormatError(str(error)) from None
-    known = message.ByteSize()
     message.DiscardUnknownFields()
     unknown = known - message.ByteSize()
     if unknown:

@@ -35,7 +35,7 @@ def load(path: str | Path, model: type[Def] | None = None) -> Any:
         with open(path, "rb") as file:
             try:
                 data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError:  # an empty file
+            except (OSError, ValueError):  # a pipe; an empty file
                 data = file.read()
             if detect.file_format(data) == "minidb":
                 return _database(path, "minidb")
@@ -90,7 +90,7 @@ def _from_json(text: str, models: tuple[type[Def], ...]) -> Any:
             )
             place = ".".join(map(str, first["loc"]))
             problems.append((unknown, f"as {model.__name__}: {place + ': ' if place else ''}{first['msg']}"))
-        except (ValueError, RecursionError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FormatError(f"as {model.__name__}: {error or type(error).__name__}") from None
     raise FormatError(min(problems, key=lambda problem: problem[0])[1])
 

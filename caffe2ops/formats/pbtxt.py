@@ -39,7 +39,9 @@ def parse(text: str, models: tuple[type[Def], ...]) -> Any:
         try:
             text_format.Parse(text, message)
         except text_format.ParseError as error:
-            furthest = max(furthest, (error.GetLine() or 0, error.GetColumn() or 0, f"as {model.__name__}: {error}"))
+            at = error.GetLine() or 0, error.GetColumn() or 0
+            if at > furthest[:2]:  # of those that come as far, the first
+                furthest = (*at, f"as {model.__name__}: {error}")
         except (ValueError, RecursionError) as error:
             raise FormatError(f"as {model.__name__}: {error or type(error).__name__}") from None
         else:

@@ -46,7 +46,7 @@ def tensor_to_array(tensor: TensorProto) -> Array:
         raise FormatError(
             f"holds elements {begin} to {end} of {total} only; put the chunks together with tensors_to_array"
         )
-    return _elements(tensor, total).reshape(tensor.dims)
+    return _shaped(_elements(tensor, total), tensor.dims)
 
 
 def tensors_to_array(chunks: Iterable[TensorProto]) -> Array:
@@ -75,13 +75,20 @@ def tensors_to_array(chunks: Iterable[TensorProto]) -> Array:
         at = end
     if at != total:
         raise FormatError(f"the chunks end at element {at} of {total}")
-    return np.concatenate(pieces).reshape(first.dims)
+    return _shaped(np.concatenate(pieces), first.dims)
 
 
 def _count(dims: Sequence[int]) -> int:
     if any(dim < 0 for dim in dims):
         raise FormatError(f"dims {tuple(dims)}: wants no negative one")
     return prod(dims)
+
+
+def _shaped(elements: Array, dims: Sequence[int]) -> Array:
+    try:
+        return elements.reshape(dims)
+    except ValueError as error:  # more dims than NumPy has, or, beside a 0, ones beyond memory
+        raise FormatError(f"dims {tuple(dims)}: {error}") from None
 
 
 def _segment(tensor: TensorProto) -> tuple[int, int]:
@@ -177,7 +184,7 @@ def qtensor_to_value(tensor: QTensorProto) -> QTensor:
         )
     if not np.isfinite(tensor.bias):
         raise FormatError(f"quantised tensor {tensor.name!r}: bias {tensor.bias}, wants a zero point")
-    data = np.asarray(tensor.data).astype(dtype_of(tensor.data_type)).reshape(tensor.dims)
+    data = _shaped(np.asarray(tensor.data).astype(dtype_of(tensor.data_type)), tensor.dims)
     return QTensor(data, tensor.scale, int(tensor.bias))
 
 

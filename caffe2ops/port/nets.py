@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from caffe2ops.defs import NetDef, OperatorDef
+from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import OperatorError
 from caffe2ops.workspace import Workspace
 
@@ -60,7 +60,7 @@ def written_by(op: OperatorDef) -> list[str]:
 
 
 def workspace_of(init: NetDef | Mapping[str, Any] | Workspace | None) -> Workspace:
-    """A workspace with the parameters that a net makes, or that are given by name."""
+    """A workspace with the parameters that a net makes (on the CPU), or that are given by name."""
     if isinstance(init, Workspace):
         return init
     workspace = Workspace()
@@ -68,7 +68,7 @@ def workspace_of(init: NetDef | Mapping[str, Any] | Workspace | None) -> Workspa
         for name, value in init.items():
             workspace.feed(name, value)
     elif init is not None:
-        workspace.run(init)
+        workspace.run(init, device=DeviceOption())
     return workspace
 
 
@@ -83,7 +83,10 @@ def fed_to(net: NetDef, workspace: Workspace, shapes: Mapping[str, Any]) -> list
     names = [name for name in read_by(net) if name in shapes or is_empty(name)]
     if missing := [name for name in names if name not in shapes]:
         listed = ", ".join(map(repr, missing))
-        raise ValueError(f"the shape of input {listed} is not given (--shape {missing[0]}=N,3,224,224 or --feeds)")
+        raise ValueError(
+            f"the shape of input {listed} is not given (--shape {missing[0]}=N,3,224,224 or --feeds; where it is a "
+            "parameter, --init for the net that makes it)"
+        )
     return names
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caffe2ops.defs import NetDef
+from caffe2ops.errors import did_you_mean
 from caffe2ops.ops.detection.by_score import equal_by_index
 from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.values import Value
@@ -31,6 +32,7 @@ ROUNDED = (
 SMALL = 1e-2  # elements below this part of the greatest one count as that where differences are taken relative
 TENSORS = (np.ndarray, QTensor)
 BATCHES = (1, 3)  # what named dims are set to where inputs are generated
+IMAGE = 61  # by how much more those of images are
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def in_one_order(proof: Proof, net: NetDef, run: Run, again: Callable[[], list[D
     with equal_by_index():
         found = again()
     if found != run.differences:
-        run.differences, proof.notes = found, [EQUAL_SCORES]
+        run.differences = found
+        proof.notes += [EQUAL_SCORES] * (EQUAL_SCORES not in proof.notes)
 
 
 @dataclass(frozen=True)
@@ -143,27 +146,26 @@ class Alone:
 def alone(
     net: NetDef, parameters: Mapping[str, Any], feeds: Mapping[str, Any], is_read: Callable[[str], bool]
 ) -> Iterator[Alone]:
-    """Each operator alone that writes tensors; of these, those that are read."""
-    workspace, written = Workspace(), set()
+    """Each operator alone that writes tensors; of these, those that are read. What follows from parameters alone is a
+    parameter of it."""
+    workspace, constant = Workspace(), set(parameters)
+    blobs = {name for op in net.op for name in (*read_by_operator(op), *written_by(op))}
+    aside = {name: value for name, value in parameters.items() if name not in blobs}  # which no input names
     for name, value in {**parameters, **feeds}.items():
         workspace.feed(name, value)
     for index, op in enumerate(net.op):
         names = [*read_by_operator(op), *(written_by(op) if op.type == "If" else ())]  # a branch may leave a blob alone
         read = {name: workspace.fetch(name) for name in names if workspace.has(name)}
-        fixed = {
-            name: value
-            for name, value in read.items()
-            if not isinstance(value, TENSORS) or (name in parameters and name not in written)
-        }
+        fixed = {name: value for name, value in read.items() if name in constant or not isinstance(value, TENSORS)}
         fed = {name: value for name, value in read.items() if name not in fixed}
         outputs = [name for name in written_by(op) if is_read(name)]
         with equal_by_index():
             workspace.run(op)
-        written.update(outputs)
+        (constant.difference_update if fed else constant.update)(written_by(op))
         results = {name: value for name in outputs if isinstance(value := workspace.fetch(name), TENSORS)}
         if results:
             one = NetDef(name=op.type, op=(op,), external_input=tuple(read))
-            yield Alone(f"{index} {op.type}", one, fixed, fed, results)
+            yield Alone(f"{index} {op.type}", one, {**aside, **fixed}, fed, results)
 
 
 def plain(value: Any) -> Any:
@@ -189,6 +191,8 @@ def compare(blob: str, mine: Any, theirs: Any) -> Difference:
     if not a.size:
         return Difference(blob, kind, mine.shape)
     apart = np.abs(a - b)
+    if mine.dtype.kind in "iu":  # float64 does not hold all of them
+        apart = np.maximum(apart, (mine != theirs)[~odd])
     size = np.maximum(np.abs(a), SMALL * np.abs(a).max())
     relative = np.divide(apart, size, out=np.where(apart > 0, np.inf, 0.0), where=size > 0)
     return Difference(blob, kind, mine.shape, float(apart.max()), float(relative.max()))
@@ -199,18 +203,41 @@ def feeds_for(model: OnnxModel, given: Sequence[Mapping[str, Any]]) -> list[dict
     feeds = [dict(g) for g in given]
     if not feeds:
         return generated(model)
-    names = {d for value in model.inputs for d in value.shape if isinstance(d, str)}
+    for each in feeds:
+        for value in model.inputs:
+            _check(value, each)
+    ranked = [value for value in model.inputs if value.has_rank]
+    names = {d for value in ranked for d in value.shape if isinstance(d, str)} - _of_images(model)
     whole = any(value.dtype.kind in "iu" and value.dtype != np.uint8 for value in model.inputs)
     empty = any(not np.size(plain(value)) for value in (feeds[0].get(v.name, 0) for v in model.inputs))
     if names and not whole and not empty:  # whole numbers may be lengths and indices of the other inputs
-        feeds += [{**feeds[0], **{v.name: resized(v, feeds[0][v.name], n) for v in model.inputs}} for n in BATCHES]
+        for size in BATCHES:
+            feeds.append({**feeds[0], **{v.name: resized(v, feeds[0][v.name], size, names) for v in model.inputs}})
     return feeds
 
 
-def resized(value: Value, array: Any, size: int) -> Any:
-    """An input with its named dims of this size: cut, or repeated."""
-    for axis, dim in enumerate(value.shape):
-        if isinstance(dim, str):
+def _check(value: Value, feeds: Mapping[str, Any]) -> None:
+    """Raises ValueError where an input is not fed, or not as it was when the net was ported."""
+    if value.name not in feeds:
+        raise ValueError(f"input {value.name!r} is not fed{did_you_mean(value.name, feeds)}")
+    array = np.asarray(plain(feeds[value.name]))
+    fits = not value.has_rank or (
+        array.ndim == value.rank and all(n == d for n, d in zip(array.shape, value.shape) if isinstance(d, int))
+    )
+    if array.dtype != value.dtype or not fits:
+        raise ValueError(f"input {value.name!r} is fed {array.dtype}{list(array.shape)}, but was ported as {value!r}")
+
+
+def _of_images(model: OnnxModel) -> set[str]:
+    """The names of the dims of images behind the batch: a window does not fit on an image of one point."""
+    images = [value for value in model.inputs if value.has_rank and value.rank > 3]
+    return {d for value in images for d in value.shape[1:] if isinstance(d, str)}
+
+
+def resized(value: Value, array: Any, size: int, names: Collection[str]) -> Any:
+    """An input with these dims of this size: cut, or repeated."""
+    for axis, dim in enumerate(value.shape if value.has_rank else ()):
+        if dim in names:
             array = np.take(array, np.arange(size) % np.shape(array)[axis], axis=axis)
     return array
 
@@ -218,12 +245,12 @@ def resized(value: Value, array: Any, size: int) -> Any:
 def generated(model: OnnxModel) -> list[dict[str, Any]]:
     """Inputs drawn for the model: floats of a normal distribution, bytes; named dims of several sizes."""
     varies = any(not isinstance(d, int) for value in model.inputs for d in value.shape)
-    found = []
+    found, images = [], _of_images(model)
     for batch in BATCHES if varies else BATCHES[:1]:
         generator = np.random.default_rng(batch)
         feeds: dict[str, Any] = {}
         for value in model.inputs:
-            shape = [d if isinstance(d, int) else batch for d in value.shape]
+            shape = [d if isinstance(d, int) else batch + IMAGE * (d in images) for d in value.shape]
             feeds[value.name] = _drawn(value, shape, generator)
         found.append(feeds)
     return found

@@ -35,7 +35,7 @@ class Value:
         self.default: np.ndarray[Any, Any] | None = None  # of an input that need not be fed
         self.dims: Shape | None = None  # of a vector that is a shape: what is known of its elements
         self.quantised: tuple[float, int] | None = None
-        self.settled = False  # whether the name is that of a blob
+        self.settled = ""  # the blob that it is named after
 
     @property
     def shape(self) -> Shape:

@@ -101,6 +101,7 @@ samples += [
     Sample("PRelu", [floats(2, 4, 3), floats(1, seed=1)], {"order": "NHWC"}, note="shared slope NHWC"),
     Sample("PRelu", [floats(4, 3), floats(3, seed=1)], note="2-D"),
     Sample("PRelu", [floats(4, 3, 2), np.float32([1.5, -0.5, 0])], note="odd slopes"),
+    Sample("PRelu", [floats(4, 0, 2), floats(0)], note="no channels"),
     Sample("PRelu", [floats(4, 3, 2), floats(2)], error="Slope: has 2 elements, wants 1 or as many"),
     Sample(
         "PReluGradient",

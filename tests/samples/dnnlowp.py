@@ -241,4 +241,23 @@ def products() -> list[Sample]:
     ]
 
 
-samples = [*converted(), *connected(), *images(), *elementwise(), *products()]
+def options() -> list[Sample]:
+    """How scales are chosen: those of activations, of weights, and those in between."""
+    found = []
+    powers, sparse = {"force_scale_power_of_two": 1}, {"preserve_weight_sparsity": 1}
+    before = made(xq=normal(3, 11), w=normal(4, 11), b=normal(4), a=normal(11), c=normal(11, seed=2))
+    image = made(iq=normal(2, 4, 5, 6), g=normal(4), h=normal(4, seed=1))
+    unit = [
+        *made(hq=normal(1, 3, 4), cq=normal(1, 3, 4, seed=4), gq=normal(1, 3, 16) * 2),
+        ("GivenTensorIntFill", [], ["l"], {"shape": [3], "values": [2, 5, 3]}),
+        ("GivenTensorIntFill", [], ["t"], {"shape": [1], "values": [3]}),
+    ]
+    for more, note in ((powers, "power of two"), (sparse, "zero in the middle")):
+        found += asked("FC", "xq w b", before, more, note)
+        found += asked("ElementwiseLinear", "xq a c", before, more, note, **LAX)
+        found += asked("GroupNorm", "iq g h", image, {"group": 2, **more}, note, **LAX)
+    found += asked("SumRelu", "xq", before, {**TO, **powers}, "power of two", **LAX)
+    return found + asked("LSTMUnit", "hq cq gq l t", unit, powers, "power of two", outputs=2, **LAX)
+
+
+samples = [*converted(), *connected(), *images(), *elementwise(), *products(), *options()]

@@ -169,6 +169,7 @@ for op in ("Add", "Sub", "Mul", "Div"):
         samples.append(
             Sample(op, [numbers(*a, dtype=np.float32), numbers(*b, dtype=np.float32, seed=1)], args, note=note)
         )
+    samples.append(Sample(op, [np.float32(3), np.float32(2)], note="numbers"))
     for dtype in NUMBERS[1:]:
         samples.append(
             Sample(op, [numbers(2, 3, dtype=dtype), numbers(3, dtype=dtype, seed=1)], note=np.dtype(dtype).name)

@@ -133,6 +133,8 @@ samples = [
     _top("middle axis", normal(2, 4, 3), k=2, axis=1),
     _top("middle axis, too many", normal(2, 3, 2), k=4, axis=1),
     _top("k as input", normal(2, 5), int64s(2)),
+    _top("k as input and as argument", normal(2, 5), int64s(2), k=3),
+    _top("middle axis, nothing behind it", normal(2, 5, 0), k=2, axis=1),
     _top(
         "ties",
         np.float32([[1, 2, 2, 0, 2], [0, -0.0, 0, 0, 0]]),

@@ -134,6 +134,15 @@ samples = [
         reason="refused late",
     ),
     Sample("BatchMatMul", [normal(2, 3, 4), normal(4, 5)], error="broadcast = 0", note="no broadcast"),
+    *(
+        Sample("BatchMatMul", [a, b], note=note, differentiable=False, reason="Caffe2's gradient loses the dims")
+        for a, b, note in (
+            (normal(2, 3, 4), normal(1, 2, 4, 5), "ones in front"),
+            (normal(1, 1, 3, 4), normal(4, 5), "a matrix, ones in front"),
+            (normal(4), normal(2, 4, 3), "a row for all"),
+            (normal(2, 3, 4), normal(4), "a column for all"),
+        )
+    ),
     Sample(
         "BatchMatMul",
         [normal(2, 3, 4), normal(3, 4, 5)],

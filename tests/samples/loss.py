@@ -39,6 +39,7 @@ samples = [
         reason="clipped there: a kink",
     ),
     Sample("LabelCrossEntropy", [_p(0, 3), int32s()], note="no rows"),
+    Sample("LabelCrossEntropy", [_p(0), int32s(0)], error="there are 0 classes", note="an empty row"),
     Sample(
         "LabelCrossEntropy",
         [_p(3, 4), int32s(0, 4, 2)],

@@ -109,6 +109,7 @@ samples = [
     Sample(
         "UnsortedSegmentSum", [X, UNSORTED], {"num_segments": 4}, note="too few", error="element 4 is 4, wants 0 to 3"
     ),
+    Sample("UnsortedSegmentWeightedSum", [X, W.astype("f8"), UNSORTED], note="float64", error="SCALARS: dtype"),
     Sample("UnsortedSegmentWeightedSum", [X, W[:, None], UNSORTED], note="weights", error="SCALARS: shape"),
     Sample("SortedSegmentRangeLogSumExp", [np.float32([-np.inf, -np.inf, 100, 100, 1e30]), SORTED], note="extremes"),
     Sample(

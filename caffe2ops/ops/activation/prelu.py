@@ -37,7 +37,7 @@ class _Channels(Operator):
     def spread(self, shape: tuple[int, ...], slope: Any) -> Any:
         """The slopes, viewed to broadcast with X."""
         axis = self.channel(shape, slope.size)
-        return slope.reshape(slope.shape + (1,) * (len(shape) - 1 - axis)) if slope.size > 1 else slope.reshape(())
+        return slope.reshape(slope.shape + (1,) * (len(shape) - 1 - axis)) if slope.size != 1 else slope.reshape(())
 
     def rows(self, shape: tuple[int, ...], slope: Any) -> tuple[tuple[int, int], Any]:
         """X as a matrix and the slopes as one that broadcasts with it, so that blocks of rows can be worked on."""
@@ -110,8 +110,9 @@ class PReluGradient(_Channels):
     def run_cpu(self, Y: Any, dY: Any, X: Any, Slope: Any) -> Any:
         dX, dSlope = self.out(0, X.shape, X.dtype), self.out(1, Slope.shape, Slope.dtype)
         shape, slope = self.rows(X.shape, Slope)
-        total = np.zeros(slope.shape, X.dtype)
+        dSlope[...] = 0
         if X.size:
+            total = np.zeros(slope.shape, X.dtype)
             x, dy, dx = X.reshape(shape), dY.reshape(shape), dX.reshape(shape)
             axis = 1 if slope.shape[0] > 1 else 0 if slope.shape[1] > 1 else None
             for rows, part in _blocks(x.shape, slope):
@@ -123,7 +124,7 @@ class PReluGradient(_Channels):
                     total[rows] = low
                 else:
                     total += low
-        np.copyto(dSlope, total.reshape(-1, Slope.size).sum(0))
+            np.copyto(dSlope, total.reshape(-1, Slope.size).sum(0))
         return dX, dSlope
 
     def run_cuda(self, Y: Any, dY: Any, X: Any, Slope: Any) -> Any:

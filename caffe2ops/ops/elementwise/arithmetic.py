@@ -21,9 +21,7 @@ def divide(A, B, out):
 
 
 def _div_dB(dC, A, B, C, out):
-    product = dC * C
-    np.negative(product, out=product)
-    divide(product, B, out)
+    divide(-(dC * C), B, out)
 
 
 binary(

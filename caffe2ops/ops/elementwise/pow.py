@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.cuda import Elementwise as Kernel
-from caffe2ops.errors import SchemaError
+from caffe2ops.errors import GradientError, SchemaError
 from caffe2ops.infer import Cost, TensorSpec
 from caffe2ops.operator import Arg, Step
 from caffe2ops.ops.elementwise.broadcast import Broadcasting
@@ -75,6 +75,8 @@ class Pow(Broadcasting):
     @classmethod
     def make_gradient(cls, g):
         given = g.def_.args
+        if g.O(0) in g.def_.input:
+            raise GradientError(f"the gradient of Pow reads {g.O(0)!r}, which it overwrites: compute it out of place")
         if len(g.def_.input) == 1:
             exponent = float(np.float32(given.get("exponent", 0.0)))
             return [

@@ -58,8 +58,9 @@ class Group:
         else:
             self._wants("lengths", examples)
             self.chosen = slice(None)
-            self.features = np.repeat(own, self._not_negative("lengths"))
-            self._wants("keys", len(self.features))
+            lengths = self._not_negative("lengths")
+            self._wants("keys", int(lengths.sum(dtype=np.int64)))
+            self.features = np.repeat(own, lengths)
         if kind.sizes:
             self._wants(kind.sizes, examples if kind.single else len(self.features))
             self.sizes = self._not_negative(kind.sizes)

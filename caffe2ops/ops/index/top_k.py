@@ -18,15 +18,15 @@ FEW, LONG = 16, 128  # greatest k, and least elements of a row, for which repeat
 class TopK(Operator):
     """The k largest values along an axis, largest first, of equals the first, with where they stood.
 
-    A row shorter than k is padded with 0 and index -1. k is an argument or an input of one element. Raises ValueError
-    for k < 1. A NaN among a row's first k elements is ranked as LengthsTopK does (Caffe2 builds its heap otherwise
-    here); a later one is never taken. Caffe2: operators/top_k.
+    A row shorter than k is padded with 0 and index -1. k is an argument, or else an input of one element. Raises
+    ValueError for k < 1. A NaN among a row's first k elements is ranked as LengthsTopK does (Caffe2 builds its heap
+    otherwise here); a later one is never taken. Caffe2: operators/top_k.
     """
 
     contract = "X: number, k?: int64 -> Values: X[?], Indices: int64[?], Flattened_indices?: int64[?]"
     docs = {
         "X": "a tensor of at least one dimension",
-        "k": "instead of the argument",
+        "k": "looked at where the argument is missing",
         "Values": "X with k in place of the axis",
         "Indices": "where along the axis each value stood",
         "Flattened_indices": "where in X as a vector each value stood, a vector itself",
@@ -36,9 +36,12 @@ class TopK(Operator):
     axis: int = Arg(-1, doc="along which axis")
 
     def _count(self, k: np.ndarray | None) -> int:
-        if k is not None and k.size != 1:
+        if self.k is not None or k is None:
+            count = self.k
+        elif k.size != 1:
             raise ValueError(f"k: has {k.size} elements, wants 1")
-        count = self.k if k is None else int(k.reshape(-1)[0])
+        else:
+            count = int(k.reshape(-1)[0])
         if count is None or count < 1:
             raise ValueError(f"k: is {'missing' if count is None else count}, wants 1 or more, as argument or input")
         return count
@@ -48,7 +51,7 @@ class TopK(Operator):
         return (*x[:axis], k, *x[axis + 1 :])
 
     def infer(self, x: TensorSpec, k: TensorSpec | None = None) -> tuple[TensorSpec, ...]:
-        shape = self._shape(x.shape, UNKNOWN if k is not None else self._count(None))
+        shape = self._shape(x.shape, UNKNOWN if self.k is None and k is not None else self._count(None))
         return TensorSpec(shape, x.dtype), TensorSpec(shape, np.int64), TensorSpec((size(shape),), np.int64)
 
     def cost(self, inputs: Any, outputs: Any) -> Cost:
@@ -69,7 +72,8 @@ class TopK(Operator):
         outputs = []
         for i, (matrix, dtype) in enumerate(found):
             y = self.out(i, shape if i < 2 else (prod(shape),), dtype)
-            y.reshape(-1, count, inner)[...] = matrix.reshape(-1, inner, count).swapaxes(1, 2)
+            outer = prod(shape[:axis])
+            y.reshape(outer, count, inner)[...] = matrix.reshape(outer, inner, count).swapaxes(1, 2)
             outputs.append(y)
         return outputs
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.operator import Arg, row
 from caffe2ops.ops.int8.arithmetic import MOST, F, quantised
-from caffe2ops.ops.int8.fbgemm import Dnnlowp, Output, Scale, chosen, engine, floats, rescaled
+from caffe2ops.ops.int8.fbgemm import Dnnlowp, Output, Scale, ScaledWeights, chosen, engine, floats, rescaled
 from caffe2ops.ops.shape.axes import wants_same
 from caffe2ops.qtensor import QTensor
 
@@ -30,7 +30,8 @@ class Summation(Output):
             return self.made(to.tensor(elements.clip(to.zero_point if self.relu else 0, MOST)))
         own = [Scale(F(x.scale), x.zero_point) if isinstance(x, QTensor) else self.scale_of(x) for x in inputs]
         ends = [[s.scale * F(end - s.zero_point) for end in (0, MOST)] for s in own]
-        between = chosen(np.min(ends), np.max(ends), self.preserve_activation_sparsity, most=MOST_16)
+        options = self.preserve_activation_sparsity, self.force_scale_power_of_two
+        between = chosen(np.min(ends), np.max(ends), *options, most=MOST_16)
         whole = np.add.reduce([_between(x, between) for x in inputs])
         return self.made(rescaled(whole if not self.relu else np.maximum(whole, 0), between.scale / to.scale, to))
 
@@ -64,7 +65,7 @@ class Product(Output):
         return self.made(rescaled(raw, F(of_a.scale) * F(of_b.scale) / to.scale, to))
 
 
-class Linear(Output):
+class Linear(Output, ScaledWeights):
     """Y = X a + b, where a and b have an element for each place of X from `axis` on. Caffe2:
     quantization/server/elementwise_linear_dnnlowp_op."""
 
@@ -75,7 +76,7 @@ class Linear(Output):
         rows = x.data.reshape(*x.shape[: self.axis], -1)
         if not (rows.shape[-1] == len(a) == len(b)):
             raise ValueError(f"a: has {len(a)} elements, b {len(b)}, X {rows.shape[-1]} from axis {self.axis} on")
-        factors = chosen(a.min(initial=0), a.max(initial=0))
+        factors = self.weight_scale(a)
         unit = F(x.scale) * factors.scale
         raw = _centred(QTensor(rows, x.scale, x.zero_point)) * (factors.quantise(a) - factors.zero_point)
         raw += np.rint(b / unit).astype(np.int64)

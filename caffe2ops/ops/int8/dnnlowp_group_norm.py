@@ -9,10 +9,10 @@ import numpy as np
 from caffe2ops.operator import Arg, row
 from caffe2ops.ops.conv.geometry import Image
 from caffe2ops.ops.int8.arithmetic import F
-from caffe2ops.ops.int8.fbgemm import Output, chosen, engine, floats, rescaled
+from caffe2ops.ops.int8.fbgemm import Output, ScaledWeights, engine, floats, rescaled
 
 
-class Normalisation(Output, Image):
+class Normalisation(Output, ScaledWeights, Image):
     """Each group of channels of an image brought to mean 0 and variance 1, times gamma, plus beta, by channel.
 
     The mean is rounded to a whole element; factors are quantised to 8 bits. Raises ValueError where `group` does not
@@ -41,7 +41,7 @@ class Normalisation(Output, Image):
         mean = data.sum(axis=axes, keepdims=True).astype(F) / size
         variance = (data * data).sum(axis=axes, keepdims=True).astype(F) / size - mean * mean
         inverse = F(1) / np.sqrt(variance * (F(x.scale) * F(x.scale)) + F(self.epsilon))
-        factors, inverses = (chosen(v.min(), v.max()).scale for v in (gamma, inverse))
+        factors, inverses = (self.weight_scale(v).scale for v in (gamma, inverse))
         scale = _steps(gamma, factors) * _steps(inverse, inverses)
         offset = np.rint(_steps(beta, F(x.scale) * factors) / float(inverses)).astype(np.int64)
         offset = offset - scale * np.floor(mean + F(0.5)).astype(np.int64)

@@ -10,13 +10,12 @@ import numpy as np
 from caffe2ops.operator import Arg, row
 from caffe2ops.ops.int8.arithmetic import LEAST, MOST, F, of_floats
 from caffe2ops.ops.int8.dnnlowp_elementwise import TANH, Sigmoid, Tanh
-from caffe2ops.ops.int8.fbgemm import FOLLOWED_BY, Output, Scale, chosen, engine, floats, rescaled
+from caffe2ops.ops.int8.fbgemm import FOLLOWED_BY, Output, Scale, engine, floats, rescaled
 from caffe2ops.ops.recurrent.lstm_unit import LSTMUnit
 from caffe2ops.qtensor import QTensor
 
 TO_SIGMOID, TO_TANH = (Scale(F(FOLLOWED_BY[name]) / F(127), 128) for name in ("Sigmoid", "Tanh"))
 PRODUCT = Sigmoid.output.scale * Tanh.output.scale  # the scale of a gate times a tanh
-GATES = chosen(TO_SIGMOID.scale * F(-128), TO_SIGMOID.scale * F(127))  # the scale that gates are taken to have
 
 
 class Unit(Output):
@@ -37,17 +36,22 @@ class Unit(Output):
     def real(self) -> LSTMUnit:
         return of_floats(self, LSTMUnit)
 
+    @cached_property
+    def taken(self) -> Scale:
+        """The scale that gates are taken to have."""
+        return self.choose(TO_SIGMOID.scale * F(-128), TO_SIGMOID.scale * F(127))
+
     def run_cpu(self, h_prev: Any, c_prev: Any, gates: Any, lengths: np.ndarray, step: np.ndarray) -> Any:
         h, c = self.activation("hidden_prev", h_prev), self.activation("cell_prev", c_prev)
-        x = gates.data.astype(np.int64) if isinstance(gates, QTensor) else GATES.quantise(floats("gates", gates))
+        x = gates.data.astype(np.int64) if isinstance(gates, QTensor) else self.taken.quantise(floats("gates", gates))
         h_out, c_out = self._scales(h_prev, c_prev, gates, lengths, step)
-        x -= GATES.zero_point
+        x -= self.taken.zero_point
         n, d = c.shape[1:]
-        bias = int(np.rint(GATES.zero_point + self.forget_bias / float(GATES.scale)).clip(-128, 127))
-        x[..., d : 2 * d] += bias - GATES.zero_point
-        to_sigmoid = rescaled(x[..., : 3 * d], GATES.scale / TO_SIGMOID.scale, TO_SIGMOID).data
+        bias = int(np.rint(self.taken.zero_point + self.forget_bias / float(self.taken.scale)).clip(-128, 127))
+        x[..., d : 2 * d] += bias - self.taken.zero_point
+        to_sigmoid = rescaled(x[..., : 3 * d], self.taken.scale / TO_SIGMOID.scale, TO_SIGMOID).data
         i, f, o = np.split(TANH[to_sigmoid] - Sigmoid.first, 3, axis=2)
-        g = TANH[rescaled(x[..., 3 * d :], GATES.scale / TO_TANH.scale, TO_TANH).data] - Tanh.output.zero_point
+        g = TANH[rescaled(x[..., 3 * d :], self.taken.scale / TO_TANH.scale, TO_TANH).data] - Tanh.output.zero_point
         kept = f * (c.data.astype(np.int64) - c.zero_point)
         cell = np.rint(kept.astype(F) * (F(c.scale) / Tanh.output.scale)).astype(np.int64) + i * g
         squashed = TANH[rescaled(cell, PRODUCT / TO_TANH.scale, TO_TANH).data] - Tanh.output.zero_point

@@ -64,14 +64,30 @@ def rescaled(sums: np.ndarray, by: Any, to: Scale, relu: bool = False) -> QTenso
     return to.tensor(elements.clip(to.zero_point if relu else LEAST, MOST))
 
 
-class Dnnlowp(Operator):
+class Scaled(Operator):
+    """Base of what chooses scales."""
+
+    force_scale_power_of_two: bool = Arg(False, doc="chosen scales are powers of 2")
+
+
+class ScaledWeights(Scaled):
+    """Base of what chooses scales for weights."""
+
+    preserve_weight_sparsity: bool = Arg(False, doc="chosen zero points of weights are in the middle")
+
+    def weight_scale(self, w: np.ndarray) -> Scale:
+        """The scale that weights ask for."""
+        ends = w.min(initial=0), w.max(initial=0)
+        return chosen(*ends, self.preserve_weight_sparsity, self.force_scale_power_of_two)
+
+
+class Dnnlowp(Scaled):
     """Base of the operators of engine DNNLOWP."""
 
     Y_scale: float = Arg(0.0, ge=0, doc="scale of the output; if not given, it follows from the range of the answer")
     Y_zero_point: int = Arg(0, ge=LEAST, le=MOST, doc="the element that stands for 0 in the output")
     followed_by: str = Arg("", choices=("", "Relu", "Sigmoid", "Tanh"), doc="what alone reads the output")
     preserve_activation_sparsity: bool = Arg(False, doc="chosen zero points are in the middle: 128")
-    force_scale_power_of_two: bool = Arg(False, doc="chosen scales are powers of 2")
 
     def choose(self, low: Any, high: Any) -> Scale:
         """The scale for activations of this range."""

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.operator import Arg, Operator
 from caffe2ops.ops.int8.arithmetic import F, quantised
-from caffe2ops.ops.int8.fbgemm import Scale, chosen, floats
+from caffe2ops.ops.int8.fbgemm import Scale, ScaledWeights, floats
 from caffe2ops.qtensor import QTensor
 
 
@@ -29,10 +28,9 @@ class PackedWeights:
         return PackedWeights(self.elements.reshape(rows, -1), self.scales, self.bias)
 
 
-class Weights(Operator):
+class Weights(ScaledWeights):
     """Base of what takes weights: how they are quantised."""
 
-    preserve_weight_sparsity: bool = Arg(False, doc="chosen zero points of weights are in the middle")
     _kept: tuple[Any, Any] = (None, None)  # weights that cannot change, and what `multipliers` says of them
 
     def multipliers(self, name: str, W: Any, groups: int, dtype: Any) -> tuple[np.ndarray, PackedWeights]:
@@ -52,7 +50,7 @@ class Weights(Operator):
             return PackedWeights(elements, np.full(groups, W.scale, F))
         elements, scales = np.empty(floats(name, W).shape, np.int16), np.empty(groups, F)
         for i, (part, out) in enumerate(zip(W.reshape(groups, -1), elements.reshape(groups, -1))):
-            scale = chosen(part.min(initial=0), part.max(initial=0), self.preserve_weight_sparsity)
+            scale = self.weight_scale(part)
             signed = Scale(scale.scale, scale.zero_point - 128)
             out[...] = signed.quantise(part, -128) - signed.zero_point
             scales[i] = scale.scale

@@ -112,9 +112,10 @@ class MatMul(Operator):
 class BatchMatMul(Operator):
     """Y[i] = A[i] B[i]: products of the matrices in the last two dims, one for each index of the dims before.
 
-    Without `broadcast` both have the same dims before; with it these are broadcast as NumPy does. A vector on the
-    left is a row, on the right a column, that dim does not appear in Y, and its trans flag is ignored; two vectors
-    give shape [1]. Raises ValueError where shapes don't fit. Caffe2: operators/batch_matmul_op.
+    Without `broadcast` both have the same dims before, but for ones in front; with it these are broadcast as NumPy
+    does. A vector on the left is a row, on the right a column, for all matrices of the other; that dim does not appear
+    in Y, and its trans flag is ignored; two vectors give shape [1]. Raises ValueError where shapes don't fit. Caffe2:
+    operators/batch_matmul_op.
     """
 
     contract = "A: float, B: A -> Y: A[?]"
@@ -144,14 +145,12 @@ class BatchMatMul(Operator):
 
     def _batch(self, a: Shape, b: Shape) -> Shape:
         left, right = a[:-2], b[:-2]
-        if not self.broadcast:
-            if len(left) != len(right) or any(map(differ, left, right)):
-                raise ValueError(
-                    f"B: shape {show(b)} wants the same dims before the last two as A, {show(a)} (broadcast = 0)"
-                )
-            return left
         n = max(len(left), len(right))
         left, right = (1,) * (n - len(left)) + left, (1,) * (n - len(right)) + right
+        if not self.broadcast and min(len(a), len(b)) > 1 and any(map(differ, left, right)):
+            raise ValueError(
+                f"B: shape {show(b)} wants the same dims before the last two as A, {show(a)} (broadcast = 0)"
+            )
         if any(differ(p, q) and p != 1 and q != 1 for p, q in zip(left, right)):
             raise ValueError(f"B: shape {show(b)} does not broadcast with A, {show(a)}")
         return tuple(

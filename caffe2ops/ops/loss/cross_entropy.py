@@ -21,7 +21,7 @@ def rows_of(shape: Shape) -> Any:
 
 def as_rows(x: np.ndarray) -> np.ndarray:
     n = rows_of(x.shape)
-    return x.reshape(n, -1) if x.size else x.reshape(n, int(np.prod(x.shape[1:])))
+    return x.reshape(n, x.size // n if n else size(x.shape[1:]))
 
 
 def wants_labels(label: Any, n: int, name: str = "label") -> None:

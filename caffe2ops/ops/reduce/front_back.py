@@ -93,9 +93,9 @@ class Unfold(FrontBack):
     def infer(self, dy: TensorSpec, x: TensorSpec, lengths: TensorSpec | None = None) -> TensorSpec:
         return TensorSpec(None, dy.dtype) if _is_shape(x) else TensorSpec(x.shape, dy.dtype)
 
-    def _dy(self, dy: np.ndarray, shape: Shape) -> np.ndarray:
+    def _dy(self, dy: np.ndarray, shape: Shape, name: str = "dY") -> np.ndarray:
         if dy.size != size(self._y_shape(shape)):
-            raise ValueError(f"dY: shape is {show(dy.shape)}, wants {show(self._y_shape(shape))}")
+            raise ValueError(f"{name}: shape is {show(dy.shape)}, wants {show(self._y_shape(shape))}")
         return dy.reshape(-1)
 
     @staticmethod
@@ -135,7 +135,7 @@ class UnfoldMax(Unfold):
     def run_cpu(self, dy: np.ndarray, x: np.ndarray, y: np.ndarray, lengths: np.ndarray | None = None) -> Any:
         dx = self.out(0, x.shape, x.dtype)
         matrix, row = self._matrix(dx), self._dy(dy, x.shape)
-        hit = self._matrix(x) == y.reshape(-1)
+        hit = self._matrix(x) == self._dy(y, x.shape, "Y")
         counted = self._counted(lengths, *matrix.shape)
         matrix[...] = np.where(hit if counted is None else hit & counted, row, 0)
         return dx
@@ -144,6 +144,7 @@ class UnfoldMax(Unfold):
         from caffe2ops.ops.reduce import front_back_cuda
 
         self._dy(dy, x.shape)
+        self._dy(y, x.shape, "Y")
         return front_back_cuda.unfold(self, "Max", dy, lengths, self.out(0, x.shape, x.dtype), x, y)
 
 

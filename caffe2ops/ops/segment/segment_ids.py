@@ -133,7 +133,7 @@ def segment_reductions(prefix: str, segmenter: Segmenter, which: str, errors: st
         for sparse in (False, True):
             name = f"{'Sparse' * sparse}{prefix}{kind}"
             inputs = ["DATA: float[R, ...]" if sparse else "DATA: float[K, ...]"]
-            inputs += ["SCALARS: float[K]"] * weighted + ["INDICES: integer[K]"] * sparse + ["SEGMENT_IDS: int32[K]"]
+            inputs += ["SCALARS: DATA[K]"] * weighted + ["INDICES: integer[K]"] * sparse + ["SEGMENT_IDS: int32[K]"]
             members = {"segmenter": staticmethod(segmenter), "prefix": prefix, "kind": kind, "sparse": sparse}
             of = "the rows of DATA that INDICES picks" if sparse else "the rows of DATA"
             wrong = f"{errors[:-1]}, IndexError for an index that is no row." if sparse else errors
@@ -144,12 +144,12 @@ def segment_reductions(prefix: str, segmenter: Segmenter, which: str, errors: st
                 f"{', '.join(inputs)} -> OUTPUT: DATA[?]",
                 {**members, **arguments},
             )
-            scalars = "SCALARS: float[K], " * weighted
+            gradient = "SCALARS: float[K], dOUTPUT: SCALARS" if weighted else "dOUTPUT: float"
             _declare(
                 f"{name}Gradient",
                 f"The gradient of {name} by the rows that it folds.",
                 SegmentSpread,
-                f"{scalars}dOUTPUT: float[S, ...], SEGMENT_IDS: int32[K] -> dDATA: dOUTPUT[K, ...]",
+                f"{gradient}[S, ...], SEGMENT_IDS: int32[K] -> dDATA: dOUTPUT[K, ...]",
                 members,
             )
 

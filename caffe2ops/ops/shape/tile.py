@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from caffe2ops.infer import UNKNOWN, TensorSpec
 from caffe2ops.operator import Arg, Array, Operator
 from caffe2ops.ops.shape.axes import Shape, canonical_axis, known
@@ -26,26 +28,31 @@ class Repeated(Operator):
         return given
 
     def _where(self, shape: Shape, tiles: Array | None, axis: Array | None) -> tuple[int, int]:
-        count, along = self._given("tiles", tiles), self._given("axis", axis)
+        count = self._given("tiles", tiles)
         if count < 0:
             raise ValueError(f"tiles = {count}, wants 0 or more")
-        return count, canonical_axis(along, len(shape))
+        return count, self._along(shape, tiles, axis)
+
+    def _along(self, shape: Shape, tiles: Any, axis: Array | None) -> int:
+        """The axis of a tensor of this shape."""
+        along = canonical_axis(self._given("axis", axis), len(shape))
+        return 0 if axis is None and tiles is not None and tiles.dtype == np.int64 else along
 
     def _scaled(self, shape: Shape, tiles: Any, axis: int) -> Shape:
         raise NotImplementedError
 
     def infer(self, x: TensorSpec, tiles: TensorSpec | None = None, axis: TensorSpec | None = None) -> TensorSpec:
-        if axis is not None:
+        if axis is not None or (tiles is not None and tiles.dtype is None):
             return TensorSpec((UNKNOWN,) * x.ndim, x.dtype)
         count: Any = UNKNOWN if tiles is not None else self._given("tiles", None)
-        along = canonical_axis(self._given("axis", None), x.ndim)
-        return TensorSpec(self._scaled(x.shape, count, along), x.dtype)
+        return TensorSpec(self._scaled(x.shape, count, self._along(x.shape, tiles, None)), x.dtype)
 
 
 class Tile(Repeated):
     """X repeated along an axis: tiles and axis are arguments, or inputs of one element.
 
-    Any dtype. Raises ValueError for negative tiles. Caffe2: operators/tile_op.
+    Any dtype. Where tiles is an int64 input and axis is an argument, Caffe2 repeats along axis 0 whatever the argument
+    says, and so does this. Raises ValueError for negative tiles. Caffe2: operators/tile_op.
     """
 
     contract = "X: any, tiles?: integer, axis?: integer -> Y: X[?]"

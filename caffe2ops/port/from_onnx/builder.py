@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -146,15 +147,26 @@ class Builder:
         return self.one("Reshape", x, shape=shape)
 
     def reshape_to(self, x: Value, dims: Sequence[Any]) -> Value:
-        """x in a shape of which one dim may be unknown. Raises NotPortable where more are."""
-        unknown = [d for d in dims if not isinstance(d, int)]
-        if len(unknown) > 1:
+        """x in a shape of numbers, of which one may be unknown, and of `dim`s. Raises NotPortable where more are."""
+        rest = [d for d in dims if not isinstance(d, (int, Value))]
+        if len(rest) > 1:
             raise NotPortable(f"needs the dims of {x.name!r} as numbers, all but one; give the shapes of the inputs")
-        return self.reshape(x, [d if isinstance(d, int) else -1 for d in dims])
+        shape = [d if isinstance(d, int) else -1 for d in dims]
+        if shape.count(-1) < 2:
+            return self.reshape(x, shape)
+        made = self.reshape(
+            x, self.join([d if isinstance(d, Value) else np.asarray([n]) for d, n in zip(dims, shape)], 0)
+        )
+        made.shape = [None if n == -1 else n for n in shape]
+        return made
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:
         axes = [int(a) for a in axes]
-        return x if axes == list(range(len(axes))) else self.one("Transpose", x, axes=axes)
+        return (
+            x
+            if axes == list(range(len(axes)))
+            else self.over((*NUMBER, "float16", "object"), "Transpose", x, axes=axes)
+        )
 
     def moved(self, x: Value, axis: int, to: int) -> Value:
         """x with an axis at another place."""
@@ -174,6 +186,16 @@ class Builder:
         if x.known or (wanted is not None and x.has_rank and all(isinstance(x.shape[a], int) for a in wanted)):
             return self.constant(np.asarray([x.shape[a] for a in (wanted or range(x.rank))], np.int64))
         return self.one("Shape", x, axes=wanted)
+
+    def dim(self, x: Value, axis: int) -> Any:
+        """A dim as a number, or where it is open as a vector of one."""
+        return size if isinstance(size := x.shape[axis], int) else self.dims(x, axis)
+
+    def times(self, *dims: Any) -> Any:
+        """The product of such dims."""
+        parts = [d for d in dims if isinstance(d, Value)]
+        number = int(np.prod([d for d in dims if isinstance(d, int)]))
+        return reduce(self.Mul, [*parts, np.array([number])] if number != 1 else parts) if parts else number
 
     def cut(self, x: Value, axis: int, start: int, end: int) -> Value:
         """x from start to before end (0 <= start <= end; end -1: as far as it goes) along an axis."""
@@ -215,6 +237,7 @@ class Builder:
         plain = np.float32 if dtype == np.float16 else dtype
         value = float(number) if plain == np.float64 or plain == np.float32 else int(number)
         made = self.ConstantFill(shape, input_as_shape=1, value=value, dtype=int(data_type_of(plain)))
+        made.dtype = np.dtype(plain)  # which inference doesn't know where the rank isn't
         return self.cast(made, dtype)
 
     def where(self, condition: Value, x: Any, y: Any) -> Value:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from caffe2ops.port.from_onnx import microsoft
 from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.imported import Imported
 from caffe2ops.port.from_onnx.inference import computed, elements, fed, function_of, inferred, parts_of, types_of
 from caffe2ops.port.from_onnx.int8 import Int8
-from caffe2ops.port.from_onnx.node import Node, NodeError, array_of, needed
+from caffe2ops.port.from_onnx.node import Node, NodeError, array_of, dense, needed
 from caffe2ops.port.from_onnx.rules import rules
 from caffe2ops.port.from_onnx.values import NeedsConstant
 from caffe2ops.port.packages import need
@@ -46,8 +47,15 @@ def from_onnx(
     """
     folder = ""
     if isinstance(model, (str, Path)):
-        folder, model = str(Path(model).parent), onnx.load(str(model))
+        folder, model = str(Path(model).parent), _loaded(str(model))
     return _Import(model, folder, dict(shapes or {}), dict(constants or {}), outputs, int8).imported
+
+
+def _loaded(path: str) -> Any:
+    try:
+        return onnx.load(path)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise ValueError(f"{path}: no whole ONNX model: {error}") from error
 
 
 class _Import:
@@ -72,6 +80,8 @@ class _Import:
         self.functions = {(f.domain, f.name): f for f in model.functions}
         graph = model.graph
         wanted = list(outputs or (o.name for o in graph.output))
+        if not wanted:
+            raise ValueError("the model has no outputs")
         nodes = needed(graph.node, wanted)
         g = Builder()
         g.walker = self
@@ -81,6 +91,8 @@ class _Import:
             env[tensor.name] = g.constant(
                 constants.pop(tensor.name) if tensor.name in constants else array_of(tensor, folder), tensor.name
             )
+        for sparse in graph.sparse_initializer:
+            env[sparse.values.name] = g.constant(dense(sparse), sparse.values.name)
         inputs = self.inputs = {}
         held = {name: np.asarray(value) for name, value in constants.items()}
         for info in graph.input:
@@ -136,6 +148,7 @@ class _Import:
                 missing = [name for name in node.inputs if name and name not in env]
                 if missing:
                     raise NotPortable(f"reads {missing[0]!r}, which nothing gives")
+                node.check()
                 inputs = [env[name] if name else None for name in node.inputs]
                 results = self.node(g, node, inputs, env)
             except NotPortable as error:
@@ -280,7 +293,7 @@ class _Import:
             return
         g.names.taken.discard(value.name)
         value.name = g.names.unique(name if outermost and not g.inside else f"{g.inside}/{name}")
-        value.settled = outermost and not g.inside
+        value.settled = value.name if outermost and not g.inside else ""
 
     def _given_out(self, g: Builder, name: str, env: dict[str, Value], inputs: Mapping[str, Value]) -> Value:
         """The Value of an output; a copy where it is an input, a constant, or given out before."""

@@ -13,6 +13,8 @@ from caffe2ops.port.from_onnx.node import Node, onnx
 from caffe2ops.port.from_onnx.values import known
 from caffe2ops.port.values import Dim, NotPortable, Value
 
+NOT_INFERRED = (ValueError, RuntimeError, onnx.shape_inference.InferenceError)
+
 
 def types_of(model: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """dtype and dims of the values of a model by name, as far as inference over the whole knows them.
@@ -31,14 +33,19 @@ def types_of(model: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]
         model = given
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except (ValueError, RuntimeError):  # too large for one message, or wrong: then node by node has to do
+    except onnx.checker.ValidationError as error:
+        raise ValueError(f"the model is not valid: {error}") from error
+    except NOT_INFERRED:  # too large for one message, or wrong: then node by node has to do
         graph = model.graph
     infos = [i for i in (*graph.value_info, *graph.output) if i.type.HasField("tensor_type")]
     return {info.name: parts_of(info.type) for info in infos}
 
 
 def inferred(node: Node, inputs: Sequence[Value | None], opset: int) -> dict[str, tuple[Any, Any]]:
-    """dtype and dims of a node's outputs out0, out1, ..., by ONNX's inference; nothing where that fails."""
+    """dtype and dims of a node's outputs out0, out1, ..., by ONNX's inference; nothing where that fails.
+
+    Raises NotPortable where the node doesn't take the dtypes of its inputs.
+    """
     schema = node.schema
     if schema is None or any(v is not None and v.dtype is None for v in inputs):
         return {}
@@ -51,7 +58,9 @@ def inferred(node: Node, inputs: Sequence[Value | None], opset: int) -> dict[str
         found = onnx.shape_inference.infer_node_outputs(
             schema, proto, types, data, opset_imports=[onnx.helper.make_opsetid("", opset)]
         )
-    except (ValueError, RuntimeError):
+    except onnx.checker.ValidationError as error:
+        raise NotPortable(str(error)) from error
+    except NOT_INFERRED:
         return {}
     return {name: parts_of(kind) for name, kind in found.items() if kind.HasField("tensor_type")}
 
@@ -69,7 +78,10 @@ def parts_of(kind: Any) -> tuple[Any, Any]:
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else None
     if not tensor.HasField("shape"):
         return dtype, None
-    dims = [d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in tensor.shape.dim]
+    dims = [
+        (d.dim_value if d.dim_value >= 0 else None) if d.HasField("dim_value") else d.dim_param or None
+        for d in tensor.shape.dim
+    ]
     return dtype, dims
 
 
@@ -161,5 +173,5 @@ def fed(g: Builder, info: Any, shape: Sequence[Dim] | None) -> Value:
     except NotPortable as error:
         raise ValueError(f"input {info.name!r}: {error}") from None
     value = Value(g.names.unique(info.name), dtype, dims if shape is None else shape)
-    value.settled = True
+    value.settled = value.name
     return value

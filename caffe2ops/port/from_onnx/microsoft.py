@@ -36,6 +36,8 @@ def function(node: Node, opset: int) -> Any:
         else:
             given = names[:-2]
         nodes = [make("DequantizeLinear", given[i : i + 3], [f"real{i // 3}"]) for i in range(0, len(given), 3)]
+        if kind == "Gemm" and node["transB"]:  # a scale for each column of the product
+            nodes[1].attribute.append(onnx.helper.make_attribute("axis", 0))
         reals = [n.output[0] for n in nodes]
         if kind == "Gemm" and names[6]:  # in units of the product's scale
             nodes.append(make("Mul", [names[1], names[4]], ["unit"]))

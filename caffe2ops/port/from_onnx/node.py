@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.port.packages import need
+from caffe2ops.port.values import NotPortable
 
 onnx = need("onnx")
 NAMES_OF_ONNX = ("", "ai.onnx")
+ANY = 1 << 20  # a number of inputs beyond this one stands for all
+UNTYPED, TYPE_NAMES = onnx.AttributeProto.UNDEFINED, onnx.AttributeProto.AttributeType.Name
 
 
 class NodeError(ValueError):
@@ -55,6 +58,26 @@ class Node:
             return None
         default = schema.attributes[name].default_value
         return value_of(default) if default.type else None
+
+    def check(self) -> None:
+        """Raises NotPortable for inputs and attributes that its version of ONNX doesn't allow."""
+        schema = self.schema
+        if schema is None:
+            return
+        least, most = schema.min_input, schema.max_input
+        if not least <= len(self.inputs) <= most:
+            wanted = least if least == most else f"at least {least}" if most > ANY else f"{least} to {most}"
+            raise NotPortable(f"has {len(self.inputs)} inputs, wants {wanted}")
+        for formal, given in zip(schema.inputs, self.inputs):
+            if not given and formal.option == onnx.defs.OpSchema.FormalParameterOption.Single:
+                raise NotPortable(f"its input {formal.name} is left out")
+        for name, attribute in schema.attributes.items():
+            kind = int(attribute.type)
+            if attribute.required and name not in self._attributes:
+                raise NotPortable(f"{name} is missing")
+            if name in self._attributes and self._attributes[name].type not in (kind, UNTYPED):
+                found, wanted = (TYPE_NAMES(k) for k in (self._attributes[name].type, kind))
+                raise NotPortable(f"{name} is of type {found}, wants {wanted}")
 
     def has(self, name: str) -> bool:
         """Whether the node gives this attribute."""
@@ -104,6 +127,8 @@ def value_of(attribute: Any) -> Any:
         return value.decode()
     if isinstance(value, onnx.TensorProto):
         return array_of(value)
+    if isinstance(value, onnx.SparseTensorProto):
+        return dense(value)
     if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__"):
         return value
     return [v.decode() if isinstance(v, bytes) else v for v in value]
@@ -111,12 +136,23 @@ def value_of(attribute: Any) -> Any:
 
 def array_of(tensor: Any, folder: str = "") -> np.ndarray[Any, Any]:
     """A TensorProto as an array; text as bytes."""
-    array: np.ndarray[Any, Any] = onnx.numpy_helper.to_array(tensor, folder)
+    try:
+        array: np.ndarray[Any, Any] = onnx.numpy_helper.to_array(tensor, folder)
+    except (ValueError, TypeError, onnx.checker.ValidationError) as error:
+        raise ValueError(f"tensor {tensor.name!r} of the model: {error}") from error
     if array.dtype == object or array.dtype.kind in "US":
         flat = [v.encode() if isinstance(v, str) else bytes(v) for v in array.reshape(-1)]
         array = np.empty(len(flat), object)
         array[:] = flat
         array = array.reshape(tuple(tensor.dims))
+    return array
+
+
+def dense(tensor: Any) -> np.ndarray[Any, Any]:
+    """A SparseTensorProto as an array with the zeros in it."""
+    values, places = array_of(tensor.values), array_of(tensor.indices)
+    array = np.zeros(tuple(tensor.dims), values.dtype)
+    array[np.unravel_index(places, array.shape) if places.ndim == 1 else tuple(places.T)] = values
     return array
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.errors import OperatorError
 from caffe2ops.port.from_onnx.imported import Imported
-from caffe2ops.port.onnx.proof import session
+from caffe2ops.port.onnx.proof import NotRun, session
 from caffe2ops.port.packages import need
 from caffe2ops.port.proof import TOLERANCE, Difference, Proof, Run, compare, feeds_for, in_one_order
 from caffe2ops.qtensor import QTensor
@@ -23,29 +24,68 @@ def prove(
 
     `feeds`: inputs by their names in the model, as often as wanted; without any, inputs are drawn, with named dims of
     several sizes. `path`: the file of the model, where parameters lie in files beside it. Raises ValueError where
-    inputs that hold whole numbers are not given. Int8 tensors are compared, too, each computed from what onnxruntime
-    has: a difference of one step early on would else become a greater one.
+    inputs that hold whole numbers are not given. Where onnxruntime can't run the model the report says why; sizes that
+    nobody asked for and that the model doesn't take are left out, with a note. Int8 tensors are compared, too, each
+    computed from what onnxruntime has: a difference of one step early on would else become a greater one.
     """
-    proof = Proof(tolerance)
-    if imported.int8:
-        runner = session(_giving_out(imported.model, imported.int8))
-    else:
-        runner = session(path if path is not None else imported.model)
-    asked = {i.name for i in runner.get_inputs()}
-    wanted, workspace = [*imported.outputs, *imported.int8], imported.workspace()
-    for given in feeds_for(imported, feeds):  # type: ignore[arg-type]
-        named = {name: given.get(name, given.get(value.name)) for name, value in imported.given.items()}
-        fed = {**imported.constants, **{n: v for n, v in named.items() if n in asked}}
-        theirs = dict(zip(wanted, runner.run(wanted, fed)))
+    proof, notes = Proof(tolerance), []
+    asked = [{imported.given[n].name if n in imported.given else n: v for n, v in given.items()} for given in feeds]
+    workspace = imported.workspace()
+    try:
         if imported.int8:
-            differences = _differences_of_steps(imported, named, theirs, workspace)
+            runner = session(_giving_out(imported.model, imported.int8))
         else:
-            differences = []
-        whole = partial(_differences, imported, None if imported.int8 else named, theirs, workspace)
-        proven = Run({name: np.shape(np.asarray(value)) for name, value in named.items()}, [*differences, *whole()])
-        in_one_order(proof, imported.net, proven, whole)
-        proof.runs.append(proven)
+            runner = session(path if path is not None else imported.model)
+        for index, given in enumerate(feeds_for(imported, asked)):  # type: ignore[arg-type]
+            named = {name: given[value.name] for name, value in imported.given.items()}
+            shapes = {name: np.shape(np.asarray(value)) for name, value in named.items()}
+            try:
+                theirs = _run(runner, {**imported.constants, **named})
+            except NotRun as error:
+                if index < len(feeds):
+                    raise
+                notes.append(f"not compared with {_sizes(shapes)}: {error}")
+                continue
+            try:
+                proof.runs.append(_compared(proof, imported, named, shapes, theirs, workspace))
+            except OperatorError as error:
+                if index < len(feeds):
+                    raise
+                stopped = f"with {_sizes(shapes)} the net stops: {str(error).splitlines()[0]}"
+                output = next(iter(imported.outputs))
+                proof.runs.append(Run(shapes, [Difference(output, "", (), np.inf, np.inf, stopped)]))
+    except NotRun as error:
+        proof.unproven = str(error)
+    if notes and not proof.runs:
+        proof.unproven = f"on inputs that are drawn, as none are given (--feeds): {notes.pop(0)}"
+    proof.notes += notes
     return proof
+
+
+def _run(runner: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session gives, by name. Raises NotRun."""
+    names = [output.name for output in runner.get_outputs()]
+    given = {i.name: np.asarray(feeds[i.name]) for i in runner.get_inputs() if i.name in feeds}
+    try:
+        return dict(zip(names, runner.run(names, given)))
+    except Exception as error:  # those of onnxruntime have no base of their own
+        raise NotRun(f"onnxruntime does not run the model: {error}") from error
+
+
+def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name}[{', '.join(map(str, dims))}]" for name, dims in shapes.items())
+
+
+def _compared(
+    proof: Proof, imported: Imported, named: Mapping[str, Any], shapes: dict[str, tuple[int, ...]],
+    theirs: Mapping[str, Any], workspace: Workspace,
+) -> Run:  # fmt: skip
+    """One run of the nets against what the model gave."""
+    differences = _differences_of_steps(imported, named, theirs, workspace) if imported.int8 else []
+    whole = partial(_differences, imported, None if imported.int8 else named, theirs, workspace)
+    proven = Run(shapes, [*differences, *whole()])
+    in_one_order(proof, imported.net, proven, whole)
+    return proven
 
 
 def _differences(
@@ -55,7 +95,14 @@ def _differences(
     if feeds is not None:
         imported.run(feeds, workspace)
     outputs = imported.outputs.items()
-    return [compare(name, workspace.fetch(value.name), _plain(theirs[name])) for name, value in outputs]
+    return [_difference(name, workspace.fetch(value.name), _plain(theirs[name])) for name, value in outputs]
+
+
+def _difference(name: str, mine: Any, theirs: np.ndarray[Any, Any]) -> Difference:
+    """Of text the number of elements that differ."""
+    if theirs.dtype != object or np.shape(mine) != theirs.shape:
+        return compare(name, mine, theirs)
+    return Difference(name, "text", theirs.shape, float(np.sum(np.asarray(mine, object) != theirs)))
 
 
 def _giving_out(model: Any, names: Iterable[str]) -> Any:

@@ -44,7 +44,14 @@ class Step:
     def definition(self) -> OperatorDef:
         inputs, outputs = ([v.name for v in values] for values in (self.inputs, self.outputs))
         nets: dict[str, Any] = {name: body.net() for name, body in self.bodies.items()}
-        return create_operator(self.type, inputs, outputs, name=self.name, **self.args, **nets)
+        return create_operator(self.type, inputs, outputs, name=self._named(), **self.args, **nets)
+
+    def _named(self) -> str:
+        """The name, in which Pool, and Conv at the front, make Caffe2 want a kernel of these, too."""
+        if self.type != "PadImage" and "global_pooling" not in self.args:
+            return self.name
+        name = self.name.replace("Pool", "pool")
+        return name.replace("Conv", "conv", 1) if name.startswith("Conv") else name
 
 
 @dataclass

@@ -33,7 +33,7 @@ class Listed(Value):
 
     def __init__(self, tensors: list[Value]):
         super().__init__("a sequence")
-        self.tensors, self.settled = tensors, True
+        self.tensors, self.settled = tensors, self.name
 
 
 def fixed(value: Value, what: str) -> np.ndarray[Any, Any]:

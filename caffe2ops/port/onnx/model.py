@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ import numpy as np
 
 import caffe2ops
 from caffe2ops.defs import NetDef
-from caffe2ops.port.nets import read_by_operator
 from caffe2ops.port.onnx.nodes import elem_type, make_node
 from caffe2ops.port.packages import need
 from caffe2ops.port.values import Graph, Node, Value
 
 onnx = need("onnx")
+SMALL = 1 << 10  # bytes of parameters that stay in the graph, as shape inference reads dims and axes there only
 EXTERNAL = (1 << 31) - (1 << 24)  # bytes of parameters that still fit into one protobuf file, with the graph
 CUSTOM_DOMAIN = "caffe2ops"
 
@@ -59,20 +60,17 @@ class OnnxModel:
         """Bytes of parameters."""
         return sum(array.nbytes for array in self.initializers().values())
 
-    def is_read(self, name: str) -> bool:
-        """Whether an operator reads this blob, or it is given out."""
-        return name in self.outputs or any(name in read_by_operator(op) for op in self.net.op)
-
     def proto(self, outputs: Sequence[Value] = (), data: Path | None = None) -> Any:
-        """The ModelProto; `outputs` are given out besides the model's own. With `data`, parameters are written to that
-        file, and the model refers to it."""
+        """The ModelProto; `outputs` are given out besides the model's own. With `data`, all but small parameters are
+        written to that file, and the model refers to it."""
         outs = list(dict.fromkeys([*self.graph.outputs, *outputs]))
         graph = self._graph_proto(self.graph, outs)
-        if data is None:
-            graph.initializer.extend(onnx.numpy_helper.from_array(a, name) for name, a in self.initializers().items())
-        else:
-            with data.open("wb") as file:
-                graph.initializer.extend(_external(name, a, file, data.name) for name, a in self.initializers().items())
+        with nullcontext() if data is None else data.open("wb") as file:
+            for name, array in self.initializers().items():
+                inside = file is None or array.nbytes <= SMALL
+                graph.initializer.append(
+                    onnx.numpy_helper.from_array(array, name) if inside else _external(name, array, file)
+                )
         imports = [onnx.helper.make_opsetid("", self.opset)]
         if self.custom:
             imports.append(onnx.helper.make_opsetid(CUSTOM_DOMAIN, 1))
@@ -81,14 +79,15 @@ class OnnxModel:
             producer_name="caffe2ops", producer_version=caffe2ops.__version__, doc_string="\n".join(self.notes),
         )  # fmt: skip
 
-    def save(self, path: str | Path, external: int = EXTERNAL) -> list[Path]:
+    def save(self, path: str | Path, external: int = EXTERNAL, outputs: Sequence[Value] = ()) -> list[Path]:
         """Writes the model, and gives the files written.
 
-        From `external` bytes of parameters on, they go to a file of their own beside it (PATH.data).
+        From `external` bytes of parameters on, they go to a file of their own beside it (PATH.data). `outputs`: see
+        `proto`.
         """
         path = Path(path)
         data = path.with_name(path.name + ".data") if self.size >= external else None
-        path.write_bytes(self.proto(data=data).SerializeToString(deterministic=True))
+        path.write_bytes(self.proto(outputs, data).SerializeToString(deterministic=True))
         return [path] if data is None else [path, data]
 
     def initializers(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -126,16 +125,17 @@ def walk(graph: Graph) -> Iterator[Node]:
 
 def _info(value: Value) -> Any:
     shape = value.shape if value.has_rank else None
-    return onnx.helper.make_tensor_value_info(value.name, 0 if value.dtype is None else elem_type(value.dtype), shape)
+    kind = 0 if value.dtype is None else elem_type(value.dtype) if value.dtype != object else onnx.TensorProto.STRING
+    return onnx.helper.make_tensor_value_info(value.name, kind, shape)
 
 
-def _external(name: str, array: np.ndarray[Any, Any], file: Any, location: str) -> Any:
+def _external(name: str, array: np.ndarray[Any, Any], file: Any) -> Any:
     """A TensorProto whose bytes were appended to the file, each aligned so that it can be mapped."""
     file.write(b"\0" * (-file.tell() % 4096))
     offset = file.tell()
     file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     tensor = onnx.TensorProto(name=name, dims=array.shape, data_type=elem_type(array.dtype))
     tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, text in (("location", location), ("offset", str(offset)), ("length", str(array.nbytes))):
+    for key, text in (("location", Path(file.name).name), ("offset", str(offset)), ("length", str(array.nbytes))):
         tensor.external_data.add(key=key, value=text)
     return tensor

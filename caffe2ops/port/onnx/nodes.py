@@ -161,10 +161,13 @@ class Nodes:
             types[name] = onnx.helper.make_tensor_type_proto(elem_type(value.dtype), shape)
             if value.array is not None and value.array.size <= 64:
                 data[name] = onnx.numpy_helper.from_array(value.array, name)
-        found = onnx.shape_inference.infer_node_outputs(
-            schema_of(node.type, self.opset), make_node(node, names, out_names), types, data,
-            opset_imports=[onnx.helper.make_opsetid("", self.opset)], ir_version=10,
-        )  # fmt: skip
+        try:
+            found = onnx.shape_inference.infer_node_outputs(
+                schema_of(node.type, self.opset), make_node(node, names, out_names), types, data,
+                opset_imports=[onnx.helper.make_opsetid("", self.opset)], ir_version=10,
+            )  # fmt: skip
+        except onnx.shape_inference.InferenceError as error:
+            raise ValueError(f"ONNX refuses {node.type} of {', '.join(map(repr, node.inputs))}: {error}") from error
         for name, value in zip(out_names, node.outputs):
             if value is not None and name in found:
                 tensor = found[name].tensor_type

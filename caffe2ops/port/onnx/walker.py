@@ -38,14 +38,11 @@ class Walker:
     """One export: the state of the walk."""
 
     def __init__(
-        self, net: NetDef, parameters: dict[str, Any], shapes: dict[str, Any], outputs: tuple[str, ...], opset: int,
-        allow_custom: bool, declared: bool, exact_int8: bool,
+        self, net: NetDef, workspace: Workspace, parameters: dict[str, Any], shapes: dict[str, Any],
+        outputs: tuple[str, ...], opset: int, allow_custom: bool, declared: bool, exact_int8: bool,
     ):  # fmt: skip
-        self.allow_custom, self.parameters, self.rules = (
-            allow_custom,
-            parameters,
-            exact_rules() if exact_int8 else rules(),
-        )
+        self.workspace, self.parameters, self.allow_custom = workspace, parameters, allow_custom
+        self.rules = exact_rules() if exact_int8 else rules()
         self.notes: list[str] = []
         self.custom: list[str] = []
         self.steps: list[Step] = []
@@ -68,10 +65,10 @@ class Walker:
         self.last = {name: i for i, op in enumerate(net.op) for name in written_by(op)}
         self.walk(g, net, env)
         wanted = dict.fromkeys((*outputs, *state))
-        if not declared:
-            for name in [name for name in wanted if name not in env or env[name].dtype is None]:
-                self.notes.append(f"{name!r} is left out: it holds nothing that ONNX could give out")
-                del wanted[name]
+        optional = [name for name in state if name not in outputs] if declared else [*wanted]
+        for name in [name for name in optional if name not in env or env[name].dtype is None]:
+            self.notes.append(f"{name!r} is left out: it holds nothing that ONNX could give out")
+            del wanted[name]
         if not wanted:
             raise NotPortable(f"net {net.name!r} gives out nothing; name outputs (--output)")
         given = {name: self._given_out(g, name, env) for name in wanted}
@@ -134,7 +131,8 @@ class Walker:
             results = self._apply(g, op, inputs, specs, env, position)
         outputs = []
         for name, value, spec in zip(op_def.output, results, (*specs, *[TensorSpec()] * len(results))):
-            if value is None:
+            if value is None:  # nobody reads it, or ONNX has no type for it
+                env[name] = Value(name)
                 continue
             _refine(op, value, spec)
             self.settle(g, name, value, position)
@@ -199,13 +197,15 @@ class Walker:
             return None
         made = [_parameter(name, value) for name, value in zip(op.output, values)]
         for each in made:
-            each.settled = False
+            each.settled = ""
         return list(made)
 
-    def drawn(self, name: str, draw: Callable[[], Any]) -> np.ndarray[Any, Any]:
-        """Random numbers that a blob of the workspace holds, drawn where there are none; the proof feeds the same."""
+    def drawn(self, name: str, size: int, draw: Callable[[int], Any]) -> np.ndarray[Any, Any]:
+        """So many random numbers that a blob of the workspace holds, drawn where there are none; the proof feeds the
+        same."""
         if name not in self.parameters:
-            self.parameters[name] = draw()
+            held: Any = self.workspace.fetch(name) if self.workspace.has(name) else None
+            self.parameters[name] = held if np.shape(held) == (size,) else draw(size)
         array: np.ndarray[Any, Any] = self.parameters[name]
         return array
 
@@ -223,7 +223,7 @@ class Walker:
             value.name = name
         else:
             value.name = g.unique(f"{name}__out" if last else f"{name}__{'_'.join(map(str, position))}")
-        value.settled = True
+        value.settled = name
 
     def _given_out(self, g: Builder, name: str, env: dict[str, Value]) -> Value:
         """The Value that is given out for a blob; a copy where it is another blob's, an input or a constant."""
@@ -234,8 +234,7 @@ class Walker:
             raise NotPortable(
                 f"output {name!r}: ONNX wants its number of dims, which nothing says; name others (--output)"
             )
-        own = value.name == name or value.name.startswith(f"{name}__")
-        if own and value.array is None and value not in g.graph.inputs:
+        if value.settled == name and value.array is None and value not in g.graph.inputs:
             return value
         if value.array is not None and name not in self.outside:
             value.name = g.unique(f"{name}__value")
@@ -244,7 +243,7 @@ class Walker:
         copy = g.own(value)
         copy.name = name if name not in self.fixed else g.unique(f"{name}__out")
         self.fixed.add(name)
-        copy.settled = True
+        copy.settled = name
         return copy
 
 
@@ -259,16 +258,22 @@ def _input(name: str, given: Any) -> Value:
     if isinstance(given, QTensor):
         given, quantised = given.data, (float(given.scale), int(given.zero_point))
     if isinstance(given, TensorSpec):
+        if not given.has_rank or given.dtype is None:
+            raise NotPortable(f"input {name!r}: {given}, wants dims and a dtype")
         dims: Any = [None if isinstance(d, Unknown) else d for d in given.shape]
         dtype = given.dtype
     elif hasattr(given, "dtype") and hasattr(given, "shape"):
         dims, dtype = given.shape, given.dtype
-    else:
+    elif isinstance(given, (list, tuple)):
         dims, dtype = given, np.dtype(np.float32)
-    if dtype is None or dtype.hasobject:
+    else:
+        raise NotPortable(f"input {name!r}: {given!r}, wants an array, a TensorSpec, or a tuple of dims")
+    if dtype.hasobject:
         raise NotPortable(f"input {name!r}: holds strings, which ONNX models here do not take")
+    if any(d < 0 for d in dims if isinstance(d, (int, np.integer))):
+        raise NotPortable(f"input {name!r}: a dim is below 0 in {tuple(dims)}; one that varies is a name ('N') or None")
     value = Value(name, dtype, [d if d is None or isinstance(d, str) else int(d) for d in dims])
-    value.quantised, value.settled = quantised, True
+    value.quantised, value.settled = quantised, name
     return value
 
 
@@ -282,7 +287,7 @@ def _parameter(name: str, held: Any, state: bool = False) -> Value:
         value.default = data if state else None
     if isinstance(held, QTensor):
         value.quantised = (float(held.scale), int(held.zero_point))
-    value.settled = True
+    value.settled = name
     return value
 
 

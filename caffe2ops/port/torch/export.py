@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from caffe2ops import registry
-from caffe2ops.defs import NetDef, OperatorDef
+from caffe2ops.build import Net
+from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import UNKNOWN, TensorSpec, as_spec
+from caffe2ops.placement import on_device
 from caffe2ops.port.nets import (
     fed_to,
-    given_out_by,
     inner_nets,
     read_by,
     read_by_operator,
@@ -24,6 +25,7 @@ from caffe2ops.port.nets import (
     workspace_of,
     written_by,
 )
+from caffe2ops.port.torch.forward import forward_of, without_drops
 from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.rules import rules
 from caffe2ops.port.torch.running import plain
@@ -33,7 +35,7 @@ from caffe2ops.port.torch.values import Quantised, Steps, Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
 from caffe2ops.port.values import NotPortable, Value
 from caffe2ops.qtensor import QTensor
-from caffe2ops.workspace import Workspace
+from caffe2ops.workspace import Workspace, definition_of
 
 CONSTANTS = frozenset(("ConstantFill", "DiagonalFill", "Float16ConstantFill", "RangeFill"))
 
@@ -41,13 +43,13 @@ OTHER_NUMBERS = ("DNNLOWP", "GREEDY")  # engines that compute something else tha
 
 
 def to_torch(
-    net: NetDef,
+    net: NetDef | Net,
     init: NetDef | Mapping[str, Any] | Workspace | None = None,
     shapes: Mapping[str, Any] | None = None,
     *,
     outputs: Sequence[str] = (),
 ) -> TorchModel:
-    """A net as the source of a torch.nn.Module, with its weights.
+    """A net, or what a builder holds, as the source of a torch.nn.Module, with its weights.
 
     `init`: the net that makes the parameters, the parameters by name, or a workspace that holds them. `shapes`: for
     every other blob that the net reads, an array like it, a TensorSpec, or dims (float32); a dim is a number, a name
@@ -59,55 +61,15 @@ def to_torch(
     notes: list[str] = []
     shapes = dict(shapes or {})
     workspace = workspace_of(init)
-    forward, wanted = _forward_of(net, outputs, notes)
+    forward, wanted = forward_of(on_device(definition_of(net), DeviceOption()), outputs, notes)
+    forward = without_drops(forward, notes)
     names = fed_to(forward, workspace, shapes)
     parameters = {name: workspace.fetch(name) for name in read_by(forward) if name not in names}
     refuse_others(forward, lambda op: op.type in rules() or _is_constant(op), "PyTorch", "keep this part in caffe2ops")
     inputs = [_input(name, shapes[name]) for name in names]
     feeds = {name: shapes[name] for name in names if isinstance(shapes[name], (np.ndarray, QTensor))}
-    return _Export(forward, parameters, inputs, wanted, notes, feeds if len(feeds) == len(names) else {}).model
-
-
-def _forward_of(net: NetDef, outputs: Sequence[str], notes: list[str]) -> tuple[NetDef, tuple[str, ...]]:
-    """The operators that the outputs need, and the outputs."""
-    backward = (i for i, op in enumerate(net.op) if op.is_gradient_op or _computes_a_gradient(op.type))
-    first = next(backward, len(net.op))
-    kept = net.op[:first]
-    if first < len(net.op):
-        seeds = {name for op in net.op[first:] for name in op.input if name.endswith("_grad")}
-        kept = tuple(op for op in kept if not op.output or not seeds.issuperset(op.output))
-        notes.append(
-            f"the operators from the first gradient operator on (operator {first}, {net.op[first].type}) are left out: "
-            "PyTorch differentiates by itself"
-        )
-    forward = net.replace(op=kept, external_output=())
-    written = {name for op in forward.op for name in written_by(op)}
-    declared = [name for name in net.external_output if name in written]
-    if first < len(net.op) or not declared:
-        declared += given_out_by(forward)
-    wanted = tuple(dict.fromkeys(outputs or declared))
-    if not wanted:
-        raise ValueError(f"net {net.name!r} gives out nothing; name outputs")
-    known = written | {name for op in net.op for name in op.input}
-    for name in wanted:
-        if name not in known:
-            raise ValueError(f"the net has no blob {name!r}{did_you_mean(name, known)}")
-    needed = set(wanted)
-    used, left = [], []
-    for op in reversed(forward.op):
-        if needed & set(written_by(op)) or not op.output:
-            used.append(op)
-            needed.update(read_by_operator(op))
-        else:
-            left.append(op.type)
-    if left:
-        counted = ", ".join(f"{n} {kind}" for kind, n in Counter(left).items())
-        notes.append(f"operators that the outputs do not need are left out: {counted}")
-    return forward.replace(op=tuple(reversed(used)), external_output=wanted), wanted
-
-
-def _computes_a_gradient(type_name: str) -> bool:
-    return type_name.endswith("Gradient") and type_name not in rules()
+    feeds = feeds if len(feeds) == len(names) else {}
+    return _Export(forward, workspace, parameters, inputs, wanted, notes, feeds).model
 
 
 def _is_constant(op: OperatorDef) -> bool:
@@ -123,31 +85,35 @@ def _input(name: str, given: Any) -> Value:
         value.quantised = given.scale, given.zero_point
         return value
     given = plain(given)
-    if isinstance(given, TensorSpec):
-        dims: Any = given.shape
-        dtype = given.dtype
-    elif hasattr(given, "dtype") and hasattr(given, "shape"):
+    given = np.asarray(given) if hasattr(given, "__array__") else given
+    dims: Any = given
+    dtype: np.dtype[Any] | None = np.dtype(np.float32)
+    if isinstance(given, np.ndarray) or (isinstance(given, TensorSpec) and given.has_rank):
         dims, dtype = given.shape, given.dtype
-    else:
-        dims, dtype = given, np.dtype(np.float32)
+    elif not (isinstance(given, (list, tuple)) and all(map(_is_dim, given))):
+        raise ValueError(f"input {name!r}: {given!r} is no shape; wants an array, a TensorSpec, or dims like ('N', 3)")
     if dtype is None or dtype.kind == "O":
         raise ValueError(f"input {name!r}: holds strings, which PyTorch has no tensors of")
     return Value(name, dtype, [d if isinstance(d, (int, str)) else None for d in dims])
+
+
+def _is_dim(given: Any) -> bool:
+    return given is None or isinstance(given, str) or (isinstance(given, int) and given >= 0)
 
 
 class _Export:
     """One export: the state of the walk."""
 
     def __init__(
-        self, net: NetDef, parameters: dict[str, Any], inputs: list[Value], wanted: tuple[str, ...], notes: list[str],
-        feeds: dict[str, Any],
+        self, net: NetDef, workspace: Workspace, parameters: dict[str, Any], inputs: list[Value],
+        wanted: tuple[str, ...], notes: list[str], feeds: dict[str, Any],
     ):  # fmt: skip
         self.feeds = feeds
         self.net, self.parameters, self.wanted = net, parameters, wanted
-        self.w = Writer(parameters)
+        self.w = Writer(parameters, workspace)
         self.w.source.notes += notes
         uses = Counter(name for op in net.op for name in read_by_operator(op))
-        written = {name for op in net.op for name in written_by(op)}
+        written = Counter(name for op in net.op for name in written_by(op))
         env: dict[str, Tensor] = {}
         arguments = []
         for value in inputs:
@@ -158,8 +124,8 @@ class _Export:
             env[value.name] = Tensor(local, TensorSpec(dims, value.dtype), blob=value.name, steps=steps)
         for name, held in parameters.items():
             env[name] = self._parameter(name, held)
-            alone = uses[name] == 1 and name not in written and name not in wanted
-            env[name].owned = alone and getattr(held, "dtype", None) == np.float32
+            alone = uses[name] == 1 and name not in wanted and getattr(held, "dtype", None) == np.float32
+            env[name].owned, env[name].updated = alone and not written[name], alone and written[name] == 1
         self.scope = ""
         self.w.walk = self._walk
         self._walk(net, env)
@@ -172,13 +138,14 @@ class _Export:
         outer = self.w.env
         self.w.env = env
         scopes = _scopes(net)
+        last = {name: index for index, op in enumerate(net.op) for name in read_by_operator(op)}
+        last.update(dict.fromkeys(self.wanted, len(net.op)))
         for index, op in enumerate(net.op):
-            if net is self.net:
-                read_later = {n for other in net.op[index + 1 :] for n in read_by_operator(other)} | set(self.wanted)
-            else:
-                read_later = set(op.output)  # the net outside may read all
+            inner = net is not self.net  # the net outside may read all
+            read_later = {name for name in op.output if inner or last.get(name, -1) > index}
             try:
-                self._comment(scopes[index])
+                if len(net.op) > 1:
+                    self._comment(scopes[index])
                 self._operator(op, env, read_later)
                 self._observe(net, index, env)
             except (NotPortable, ValueError, TypeError, LookupError) as error:

@@ -14,6 +14,7 @@ from caffe2ops.defs import NetDef
 from caffe2ops.errors import GradientError, OperatorError
 from caffe2ops.gradient import Gradient, GradientSlice, backward
 from caffe2ops.net import BoundNet
+from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.packages import need
 from caffe2ops.port.proof import Difference, compare
 from caffe2ops.port.torch.model import TorchModel
@@ -87,7 +88,7 @@ def differences_of_gradients(
         raise GradientError("no output holds floats")
     skip, ends = differentiable(net, {name: last.get(name, name) for name in values})
     ops, gradients = backward(net.op[skip:], ends)
-    behind = {name for op in net.op[:skip] for name in op.input}
+    behind = {name for op in net.op[:skip] for name in (*read_by_operator(op), *written_by(op))}
     if skip:
         note(f"gradients are compared from operator {skip} on; those before have none in caffe2ops")
     used = {name for op in ops for name in op.input}
@@ -95,6 +96,7 @@ def differences_of_gradients(
     if left := [name for name in values if name + SEED not in used]:
         note(f"gradients are not compared for the outputs {', '.join(left)}: caffe2ops has none on the way to them")
     values = {name: value for name, value in values.items() if name not in left}
+    gradients = {blob: gradient for blob, gradient in gradients.items() if gradient not in {n + SEED for n in left}}
     generator = np.random.default_rng(0)
     seeds = {name: generator.standard_normal(v.shape).astype(v.dtype) for name, v in values.items()}
     for name, seed in seeds.items():

@@ -14,9 +14,9 @@ import numpy as np
 import caffe2ops
 from caffe2ops.defs import NetDef
 from caffe2ops.port.packages import need
-from caffe2ops.port.torch.text import WIDTH, class_name, fold, literal
+from caffe2ops.port.torch.text import WIDTH, class_name, fold, laid_out, literal
 from caffe2ops.port.torch.values import Steps
-from caffe2ops.port.torch.writer import Source
+from caffe2ops.port.torch.writer import WORD, Source
 from caffe2ops.port.values import Value
 
 
@@ -47,6 +47,16 @@ class TorchModel:
     def class_name(self) -> str:
         return class_name(self.net.name)
 
+    @property
+    def running(self) -> dict[str, str]:
+        """The blobs of running statistics that a run in training mode updates, and their entries of the weights."""
+        states = ((key.partition("."), state.blob) for key, state in self.written.states.items())
+        return {
+            blob: f"{module}.{entry}"
+            for (module, _, entry), blob in states
+            if module in self.written.training and entry.startswith("running_")
+        }
+
     def weights(self) -> dict[str, np.ndarray[Any, Any]]:
         """The entries of the weights file."""
         return {key: np.asarray(state.array, order="C") for key, state in self.written.states.items()}
@@ -63,7 +73,8 @@ class TorchModel:
 
     def source(self) -> str:
         """The text of the module."""
-        body = "\n".join([*self._functions(), *self._class(), *self._load()])
+        forward = self.written.forward(self.results)
+        body = "\n".join([*self._functions(forward), *self._class(forward), *self._load()])
         return "\n".join([*self._docstring(), *self._imports(body), body, ""])
 
     def _docstring(self) -> Iterator[str]:
@@ -80,15 +91,16 @@ class TorchModel:
         yield ""
 
     def _imports(self, body: str) -> Iterator[str]:
-        standard = [f"import {name}" for name in ("math",) if re.search(rf"\b{name}\.", body)]
+        used = set(re.findall(r"(?<![\w.])(\w+)\.", body))  # blobs may have these names: self.math.sum()
+        standard = ["import math"] if "math" in used else []
         if self.written.states:
             standard.append("from pathlib import Path")
         if standard:
             yield from standard
             yield ""
-        if re.search(r"\btorch\.", body):
+        if "torch" in used:
             yield "import torch"
-        if re.search(r"\bF\.", body):
+        if "F" in used:
             yield "import torch.nn.functional as F"
         if self.written.states:
             yield "from safetensors.torch import load_file"
@@ -99,12 +111,21 @@ class TorchModel:
             yield ""
         yield ""
 
-    def _functions(self) -> Iterator[str]:
-        for text in self.written.functions.values():
+    def _functions(self, forward: list[str]) -> Iterator[str]:
+        """The functions that forward calls, and those that these call, which stand before them."""
+        used, kept = set(WORD.findall("\n".join(forward))), []
+        for name, text in reversed(self.written.functions.items()):
+            if name in used:
+                used.update(WORD.findall(text))
+                kept.append(text)
+        for text in reversed(kept):
             yield from (text, "", "")
 
-    def _class(self) -> Iterator[str]:
+    def _class(self, forward: list[str]) -> Iterator[str]:
         yield f"class {self.class_name}(nn.Module):"
+        if self.written.buffers:
+            yield from (f"    {name}: Tensor" for name in self.written.buffers)
+            yield ""
         if self.written.init:
             yield "    def __init__(self) -> None:"
             yield "        super().__init__()"
@@ -118,8 +139,8 @@ class TorchModel:
         else:
             yield "    def forward("
             yield from (f"        {argument}," for argument in arguments)
-            yield f"    ) -> {gives}:"
-        yield from self.written.forward(self.results)
+            yield from laid_out(") -> ", gives, ":", 1, bare=False)
+        yield from forward
         yield from fold(f"return {', '.join(self.results)}", 2)
         yield from ("", "")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,8 @@ def prove_torch(
     """
     proof = Proof(tolerance)
     module = None if stepwise else loaded(model, path)
-    for given in feeds_for(model, feeds):  # type: ignore[arg-type]
+    fed_to_runs = runs_for(model, feeds)
+    for given in fed_to_runs:
         run = Run({name: tuple(tensor(v).shape) for name, v in given.items()}, [])
         proof.runs.append(run)
         if stepwise:
@@ -62,31 +64,43 @@ def prove_torch(
         note(EIGHT_BITS)
         return proof
     try:
-        for run, given in zip(proof.runs, feeds_for(model, feeds)):  # type: ignore[arg-type]
+        for run, given in zip(proof.runs, fed_to_runs):
             run.differences += of_gradients(model, module, given, tolerance, note)
     except GradientError as error:
         note(f"gradients are not compared: {error}")
     return proof
 
 
+def runs_for(model: TorchModel, feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is fed in each run; statistics of a batch of one may be none, and such a run is left out for another."""
+    found = feeds_for(model, feeds)  # type: ignore[arg-type]
+    more = [given for given in found if all(np.shape(plain(given[v.name]))[:1] != (1,) for v in model.inputs)]
+    return more if model.running and more else found
+
+
 def loaded(model: TorchModel, path: str | Path | None = None) -> Any:
     """The module with its weights, from the file that it was saved to or from one that is made for it."""
-    if path is not None:
-        return imported(Path(path)).load()
-    with TemporaryDirectory() as folder:
-        return imported(model.save(Path(folder) / "model.py")[0]).load()
+    if path is None:
+        with TemporaryDirectory() as folder:
+            return loaded(model, model.save(Path(folder) / "model.py")[0])
+    module = imported(Path(path)).load()
+    for name in model.written.training:
+        getattr(module, name).train()
+    return module
 
 
 def differences(model: TorchModel, module: Any, feeds: Mapping[str, Any]) -> list[Difference]:
     """How far the outputs are from those of caffe2ops."""
     workspace = fed(model, feeds)
     workspace.run(model.net)
-    return compared(model, module, feeds, {name: workspace.fetch(name) for name in model.outputs})
+    return compared(model, module, feeds, {name: workspace.fetch(name) for name in (*model.outputs, *model.running)})
 
 
 def compared(model: TorchModel, module: Any, feeds: Mapping[str, Any], results: Mapping[str, Any]) -> list[Difference]:
     """How far what the module gives is from results."""
     torch = need("torch")
+    if model.running:
+        module = deepcopy(module)  # a run changes it
     with torch.no_grad():
         made = module(*(tensor(feeds[value.name]) for value in model.inputs))
     found = []
@@ -98,6 +112,9 @@ def compared(model: TorchModel, module: Any, feeds: Mapping[str, Any], results: 
         else:
             mine = mine if isinstance(mine, QTensor) else plain(mine)
             found.append(compare(blob, mine, theirs.detach().numpy()))
+    for blob, key in model.running.items():
+        if blob in results:
+            found.append(compare(blob, results[blob].reshape(-1), module.state_dict()[key].numpy()))
     return found
 
 
@@ -113,15 +130,16 @@ def differences_of_steps(model: TorchModel, feeds: Mapping[str, Any]) -> Iterato
 def first_difference(model: TorchModel, feeds: Mapping[str, Any], tolerance: float) -> str:
     """The first operator of the net whose output differs, in a sentence; every blob is given out for that."""
     net, _ = versions(model.net)
-    blobs = {name: index for index, op in enumerate(net.op) for name in op.output}
+    blobs = {name: (index, i) for index, op in enumerate(net.op) for i, name in enumerate(op.output)}
     whole = to_torch(net, model.parameters, {value.name: value for value in model.inputs}, outputs=list(blobs))
     with equal_by_index():
         proof = prove_torch(whole, feeds, tolerance=tolerance, gradients=False)
     for found in proof.differences:
         if not found.within(tolerance):
-            op = net.op[blobs[found.blob]]
+            index, i = blobs[found.blob]
+            op = model.net.op[index]
             return (
-                f"first difference: operator {blobs[found.blob]} ({op.type}), blob {found.blob!r}: "
+                f"first difference: operator {index} ({op.type}), blob {op.output[i]!r}: "
                 f"{found.problem or f'relative {found.relative:.3g}'}"
             )
     return "no blob alone differs"

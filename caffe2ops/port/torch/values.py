@@ -38,6 +38,7 @@ class Tensor:
     ):  # fmt: skip
         self._text, self.spec, self.array, self.blob, self.steps = text, spec, array, blob, steps
         self.owned = False  # whether one operator alone reads this parameter
+        self.updated = False  # whether the one operator that reads this parameter may write it
 
     def __str__(self) -> str:
         if not isinstance(self._text, str):

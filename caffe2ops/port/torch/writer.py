@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from caffe2ops.operator import Operator
 from caffe2ops.port.torch.text import TAKEN, Names, class_name, fold, identifier, literal, snake
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.values import NotPortable
+from caffe2ops.workspace import Workspace
 
 Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 WORD = re.compile(r"(?<![\w.\"])[A-Za-z_]\w*")
@@ -51,11 +53,13 @@ class State:
 class Source:
     """What has been written so far."""
 
+    buffers: list[str] = field(default_factory=list)  # their names
     init: list[str] = field(default_factory=list)
     statements: list[tuple[int, str]] = field(default_factory=list)  # of forward: how far indented, and the text
     functions: dict[str, str] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    training: list[str] = field(default_factory=list)  # submodules that do as the net did in training mode alone
 
     def forward(self, results: Sequence[str]) -> list[str]:
         """The lines of forward, without locals that nobody reads."""
@@ -77,12 +81,12 @@ def _unread(text: str, uses: Mapping[str, int]) -> bool:
 class Writer:
     """Writes the source of one module. `op` is the operator whose rule is being called."""
 
-    def __init__(self, blobs: dict[str, Any]) -> None:
-        self.blobs = blobs  # what the net finds in the workspace
+    def __init__(self, parameters: dict[str, Any], workspace: Workspace) -> None:
+        self.parameters, self.workspace = parameters, workspace
         self.random: dict[str, str] = {}
         self.source = Source()
         self.locals = Names([*TAKEN, *functions()])
-        self.attributes = Names([*OF_MODULES, *_attributes()])
+        self.attributes = Names([*keyword.kwlist, *OF_MODULES, *_attributes()])
         self.op: Operator
         self.scope = ""
         self.depth = 2  # how far statements are indented
@@ -160,19 +164,20 @@ class Writer:
         self.source.states[attribute] = State(blob, array, lambda a: a)
         return f"self.{attribute}"
 
-    def drawn(self, blob: str, draw: Callable[[], np.ndarray[Any, Any]]) -> str:
-        """A buffer of random numbers that a blob of the workspace holds, drawn where there are none."""
-        if blob not in self.blobs:
-            self.blobs[blob] = draw()
+    def drawn(self, blob: str, size: int, draw: Callable[[int], np.ndarray[Any, Any]]) -> str:
+        """A buffer of so many random numbers that a blob of the workspace holds, drawn where there are none; the proof
+        feeds the same."""
+        if blob not in self.parameters:
+            held: Any = self.workspace.fetch(blob) if self.workspace.has(blob) else None
+            self.parameters[blob] = held if np.shape(held) == (size,) else draw(size)
         if blob not in self.random:
-            self.random[blob] = self.buffer(blob, self.blobs[blob])
+            self.random[blob] = self.buffer(blob, self.parameters[blob])
         return self.random[blob]
 
     def buffer(self, blob: str, array: np.ndarray[Any, Any]) -> str:
         """A buffer whose elements stand in the weights file."""
-        attribute = self.attributes.unique(identifier(blob))
         empty = f"torch.empty({literal(tuple(array.shape))}{_dtype_argument(array.dtype)})"
-        self.source.init += fold(f'self.register_buffer("{attribute}", {empty})', 2)
+        attribute = self._registered(blob, empty)
         self.source.states[attribute] = State("" if array.dtype.kind == "f" else blob, array, lambda a: a)
         return f"self.{attribute}"
 
@@ -188,9 +193,14 @@ class Writer:
             text = f"torch.tensor({literal(array.tolist())}{_dtype_argument(array.dtype)})"
         else:
             return self.buffer(blob, array)
+        return f"self.{self._registered(blob, f'{text}, persistent=False')}"
+
+    def _registered(self, blob: str, text: str) -> str:
+        """The name of a buffer that is registered with these arguments."""
         attribute = self.attributes.unique(identifier(blob))
-        self.source.init += fold(f'self.register_buffer("{attribute}", {text}, persistent=False)', 2)
-        return f"self.{attribute}"
+        self.source.buffers.append(attribute)
+        self.source.init += fold(f'self.register_buffer("{attribute}", {text})', 2)
+        return attribute
 
 
 def dtype_name(dtype: Any) -> str:

@@ -65,7 +65,7 @@ def loop(
     kinds = [(np.int64, []), (bool, []), *zip((v.dtype for v in carried), dims)]
     inputs = [Value(g.names.unique(f"{name}/{n}"), *kind) for n, kind in zip(names, kinds)]
     for value in inputs:
-        value.settled = True
+        value.settled = value.name
     goes_on, following, rows = step(inner, inputs)
     outputs = [inner.Copy(v) for v in (goes_on if goes_on is not None else inputs[1], *following)]
     outputs += [inner.unsqueeze(v, 0) for v in rows]  # which ONNXWhile joins along their first axis
@@ -125,22 +125,24 @@ def scan(g: Builder, node: Node, *inputs: Value | None) -> list[Value]:
     n = node["num_scan_inputs"]
     carried, rows = ([v for v in part if v is not None] for part in (inputs[:-n], inputs[-n:]))
     axes, backwards = (list(node[f"scan_input_{name}"] or [0] * n) for name in ("axes", "directions"))
-    length = rows[0].static(axes[0])
+    length = g.dim(rows[0], axes[0])
+    count = g.constant(np.int64(length)) if isinstance(length, int) else g.reshape(length, [])
+    last = g.constant(np.int64(length - 1)) if isinstance(length, int) else g.Sub(count, np.int64(1))
 
     def step(inner: Builder, given: list[Value]) -> Any:
         turn, _, *state = given
         parts = []
         for row, axis, back in zip(rows, axes, backwards):
-            at = inner.Sub(np.int64(length - 1), turn) if back else turn
+            at = inner.Sub(last, turn) if back else turn
             parts.append(inner.one("Gather", row, at, axis=axis % row.rank))
         found = _walked(g, node, inner, [*state, *parts])
         return None, found[: len(carried)], found[len(carried) :]
 
-    done, found = loop(g, g.constant(np.int64(length)), None, carried, step)
+    done, found = loop(g, count, None, carried, step)
     out_axes, out_back = (node[f"scan_output_{name}"] or [0] * len(found) for name in ("axes", "directions"))
     results = []
     for value, axis, back in zip(found, out_axes, out_back):
-        value.shape = [length, *value.shape[1:]]
-        turned = g.one("Gather", value, np.arange(length - 1, -1, -1), axis=0) if back else value
+        value.shape = [length if isinstance(length, int) else None, *value.shape[1:]]
+        turned = g.one("Gather", value, g.Sub(last, g.Range(count)), axis=0) if back else value
         results.append(g.moved(turned, 0, axis))
     return [*done, *results]

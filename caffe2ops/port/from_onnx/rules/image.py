@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.ops.conv.geometry import CAFFE_LEGACY_POOLING, SAME
 from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
@@ -23,7 +24,7 @@ def window(node: Node, x: Value, kernel: list[int]) -> dict[str, Any]:
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         heads, tails = [], []
         for i in range(rank):
-            size = x.static(2 + i)
+            size = x.static(2 + i) if strides[i] > 1 else 0  # one step at a time needs the same for all sizes
             total = max(0, (-(-size // strides[i]) - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - size)
             head = total // 2 if auto == "SAME_UPPER" else total - total // 2
             heads.append(head)
@@ -34,11 +35,29 @@ def window(node: Node, x: Value, kernel: list[int]) -> dict[str, Any]:
     return {"kernels": list(kernel), "strides": strides, "dilations": dilations, "pads": pads}
 
 
+def placed_by_caffe2(node: Node, x: Value, kernel: list[int]) -> dict[str, Any] | None:
+    """The arguments of a window over an image of open dims that Caffe2's legacy_pad places as ONNX does; else None."""
+    rank = len(kernel)
+    strides, pads = list(node["strides"] or [1] * rank), list(node["pads"] or [0] * 2 * rank)
+    rounded_up = bool(node["ceil_mode"]) and node["auto_pad"] == "NOTSET" and pads[:rank] == pads[rank:]
+    if not rounded_up and node["auto_pad"] != "SAME_UPPER":
+        return None
+    if all(isinstance(d, int) for d in x.shape[2:]) or any(d != 1 for d in node["dilations"] or ()):
+        return None
+    if any(s > k or p >= k for s, k, p in zip(strides, kernel, pads)):
+        return None
+    if node["count_include_pad"] and (not rounded_up or any(pads)):
+        return None
+    args: dict[str, Any] = {"kernels": kernel, "strides": strides}
+    return {**args, "pads": pads, "legacy_pad": CAFFE_LEGACY_POOLING} if rounded_up else {**args, "legacy_pad": SAME}
+
+
 @rule("Conv")
 def convolution(g: Builder, node: Node, x: Value, w: Value, b: Value | None = None) -> Value:
     kernel = list(node["kernel_shape"] or (w.static(i) for i in range(2, w.rank)))
     inputs = [v for v in (x, w, b) if v is not None]
-    return g.over(FLOAT, "Conv", *inputs, **window(node, x, kernel), group=node["group"])
+    args = placed_by_caffe2(node, x, kernel) or window(node, x, kernel)
+    return g.over(FLOAT, "Conv", *inputs, **args, group=node["group"])
 
 
 @rule("ConvTranspose")

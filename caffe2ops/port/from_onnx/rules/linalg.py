@@ -81,7 +81,7 @@ def _diagonal(g: Builder, x: Value, letters: str) -> tuple[str, Value]:
             second = letters.index(letter, first + 1)
             size = x.static(first)
             x = g.moved(x, second, first + 1)
-            dims = list(x.shape)
+            dims = [g.dim(x, axis) for axis in range(x.rank)]
             flat = g.reshape_to(x, [*dims[:first], size * size, *dims[first + 2 :]])
             x = g.one("Gather", flat, np.arange(size, dtype=np.int64) * (size + 1), axis=first)
             letters = letters[:second] + letters[second + 1 :]
@@ -96,12 +96,12 @@ def _both(g: Builder, x: Value, y: Value, a: str, b: str, later: str) -> tuple[s
     inner = [c for c in a if c in b and c not in later]
     rows, columns = [c for c in a if c not in b], [c for c in b if c not in a]
     size: dict[str, Any] = {}
-    for c, dim in [*zip(a, x.shape), *zip(b, y.shape)]:
-        size[c] = dim if isinstance(dim, int) else size.get(c)
+    for term, value in ((a, x), (b, y)):
+        for axis, c in enumerate(term):
+            size[c] = dim if isinstance(dim := value.shape[axis], int) else size.get(c, g.dim(value, axis))
 
     def joined(*groups: list[str]) -> list[Any]:
-        parts = [[size[c] for c in group] for group in groups]
-        return [size[c] for c in batch] + [None if None in part else int(np.prod(part)) for part in parts]
+        return [size[c] for c in batch] + [g.times(*(size[c] for c in part)) for part in groups]
 
     x = g.reshape_to(_arranged(g, x, a, "".join([*batch, *rows, *inner])), joined(rows, inner))
     y = g.reshape_to(_arranged(g, y, b, "".join([*batch, *inner, *columns])), joined(inner, columns))

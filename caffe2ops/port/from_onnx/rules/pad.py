@@ -33,9 +33,13 @@ def padded(g: Builder, x: Value, heads: list[int], tails: list[int], mode: str, 
     """x with elements put before and behind each axis (or taken off, for negative numbers)."""
     if not any((*heads, *tails)):
         return x
-    image = x.rank == 4 and not any((*heads[:2], *tails[:2])) and min(*heads, *tails) >= 0
-    if image and x.dtype == np.float32 and mode in ("constant", "reflect", "edge"):
+    outside = x.dtype == np.float32 and not any((*heads[:2], *tails[:2])) and min(*heads, *tails) >= 0
+    if outside and x.rank == 4 and mode in ("constant", "reflect", "edge"):
         return g.PadImage(x, pads=[*heads[2:], *tails[2:]], mode=mode, value=float(fill))
+    if (
+        outside and x.rank == 3 and mode in ("reflect", "edge") and not isinstance(x.shape[2], int)
+    ):  # an image of one row
+        return g.squeeze(padded(g, g.unsqueeze(x, 2), [0, 0, 0, heads[2]], [0, 0, 0, tails[2]], mode, fill), 2)
     for axis in [i for i, pair in enumerate(zip(heads, tails)) if any(pair)]:
         if mode == "constant":
             x = _put_around(g, x, axis, heads[axis], tails[axis], fill)

@@ -9,7 +9,7 @@ import numpy as np
 from caffe2ops.port.from_onnx.builder import Builder
 from caffe2ops.port.from_onnx.node import Node
 from caffe2ops.port.from_onnx.rules import rule
-from caffe2ops.port.from_onnx.rules.image import window
+from caffe2ops.port.from_onnx.rules.image import placed_by_caffe2, window
 from caffe2ops.port.from_onnx.rules.pad import padded
 from caffe2ops.port.from_onnx.values import FLOAT, fixed
 from caffe2ops.port.values import Value
@@ -18,12 +18,14 @@ from caffe2ops.port.values import Value
 @rule("MaxPool", "AveragePool", "LpPool")
 def pool(g: Builder, node: Node, x: Value) -> list[Value]:
     kernel = list(node["kernel_shape"])
-    args = window(node, x, kernel)
-    extra, counted = _rounded_up(node, x, args)
     if x.dtype.kind != "f":
         wide = g.cast(x, np.float32 if x.dtype.itemsize == 1 else np.float64)
     else:
         (wide,) = g.accepted(FLOAT, x)
+    if node.type != "LpPool" and not node.wants(1) and (by_itself := placed_by_caffe2(node, x, kernel)):
+        return [g.cast(g.one(node.type, wide, **by_itself), x.dtype)]
+    args = window(node, x, kernel)
+    extra, counted = _rounded_up(node, x, args)
     found = [g.cast(_pool(g, node, wide, args, extra, counted), x.dtype)]
     return [*found, _places(g, node, wide, args, extra)] if node.wants(1) else found
 

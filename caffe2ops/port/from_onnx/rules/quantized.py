@@ -20,7 +20,7 @@ def along(g: Builder, x: Value, number: Value, axis: int, block: int) -> Value:
     if not number.has_rank or number.rank == 0 or number.shape == (1,):
         return g.reshape(number, [1] * x.rank) if x.rank else g.reshape(number, [1])
     axis %= x.rank
-    if number.rank == x.rank:
+    if block and number.rank == x.rank:
         places = np.repeat(np.arange(number.static(axis)), block)[: x.static(axis)].astype(np.int64)
         return g.one("Gather", number, places, axis=axis)
     return g.reshape(number, [number.static(0) if i == axis else 1 for i in range(x.rank)])

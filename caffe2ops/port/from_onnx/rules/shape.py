@@ -17,12 +17,12 @@ from caffe2ops.port.values import NotPortable, Value
 @rule("Constant")
 def constant(g: Builder, node: Node) -> Value:
     for name, dtype in (("value_float", np.float32), ("value_int", np.int64), ("value_floats", np.float32),
-                        ("value_ints", np.int64), ("value", None)):  # fmt: skip
+                        ("value_ints", np.int64), ("value", None), ("sparse_value", None)):  # fmt: skip
         if node.has(name):
             return g.constant(np.asarray(node[name], dtype), node.outputs[0] if not g.inside else "")
     texts = node["value_strings"] if node.has("value_strings") else node["value_string"]
     if texts is None:
-        raise NotPortable("holds no dense tensor")
+        raise NotPortable("holds nothing")
     array = np.empty((len(texts),) if isinstance(texts, list) else (), object)
     array[...] = [t.encode() for t in texts] if isinstance(texts, list) else texts.encode()
     return g.constant(array)
@@ -152,15 +152,15 @@ def sliced(g: Builder, x: Value, axis: int, start: int, stop: int, step: int) ->
 
 def _computed(g: Builder, x: Value, starts: Any, ends: Any, axes: Value | None, steps: Value | None) -> Value:
     """Cut where computed numbers say; Caffe2 counts them from the front, or one further from the end."""
-    by = [1] * starts.static(0) if steps is None else fixed(steps, "steps").tolist()
+    by = [] if steps is None else fixed(steps, "steps").tolist()
     if any(step != 1 for step in by):
         for i, step in enumerate(by):
             axis = i if axes is None else int(fixed(axes, "axes")[i])
             start, end = (g.cast(g.cut(v, 0, i, i + 1), np.int64) for v in (starts, ends))
             x = _by_steps(g, x, axis % x.rank, start, end, step)
         return x
-    count = starts.static(0)
-    along = list(range(count)) if axes is None else [int(a) % x.rank for a in fixed(axes, "axes")]
+    along = list(range(starts.static(0))) if axes is None else [int(a) % x.rank for a in fixed(axes, "axes")]
+    count = len(along)
     size = g.Gather(g.cast(g.dims(x), np.int64), np.asarray(along, np.int64))
     places = []
     for given in (starts, ends):
@@ -234,14 +234,11 @@ def eye(g: Builder, node: Node, x: Value) -> Value:
 
 @rule("DepthToSpace", "SpaceToDepth")
 def blocks(g: Builder, node: Node, x: Value) -> Value:
-    block, n, c = node["blocksize"], x.shape[0], x.static(1)
-    h, w = x.shape[2:]
-
-    def times(dim: Any) -> Any:
-        return dim * block if isinstance(dim, int) else None
+    block, c = node["blocksize"], x.static(1)
+    n, h, w = (g.dim(x, axis) for axis in (0, 2, 3))
 
     def over(dim: Any) -> Any:
-        return dim // block if isinstance(dim, int) else None
+        return dim // block if isinstance(dim, int) else g.Div(dim, g.like(dim, block))
 
     if node.type == "SpaceToDepth":
         folded = g.reshape_to(x, [n, c, over(h), block, over(w), block])
@@ -251,17 +248,25 @@ def blocks(g: Builder, node: Node, x: Value) -> Value:
         folded = g.transpose(g.reshape_to(x, [n, c // block**2, block, block, h, w]), [0, 1, 4, 2, 5, 3])
     else:
         folded = g.transpose(g.reshape_to(x, [n, block, block, c // block**2, h, w]), [0, 3, 4, 1, 5, 2])
-    return g.reshape_to(folded, [n, c // block**2, times(h), times(w)])
+    return g.reshape_to(folded, [n, c // block**2, g.times(h, block), g.times(w, block)])
 
 
 @rule("Trilu")
 def triangle(g: Builder, node: Node, x: Value, k: Value | None = None) -> Value:
     """Elements on one side of the diagonal that lies k above the main one."""
-    rows, columns = (np.arange(x.static(i), dtype=np.int64) for i in (-2, -1))
-    above = columns - rows[:, None]
-    if k is None or k.array is not None:
-        offset = 0 if k is None else int(fixed(k, "k").reshape(-1)[0])
-        kept = g.constant(above >= offset if node["upper"] else above <= offset)
+    rows, columns = (g.dim(x, axis) for axis in (-2, -1))
+    if isinstance(rows, int) and isinstance(columns, int):
+        above = g.constant(np.arange(columns) - np.arange(rows)[:, None])
     else:
-        kept = g.one("GE" if node["upper"] else "LE", g.constant(above), g.reshape(g.cast(k, np.int64), [1]))
+        down, along = (g.Range(g.reshape(g.dims(x, axis), [])) for axis in (-2, -1))
+        above = g.Sub(along, g.unsqueeze(down, 1))
+    offset = (
+        g.reshape(g.cast(k, np.int64), [1])
+        if k is not None and k.array is None
+        else g.constant(np.full(1, 0 if k is None else fixed(k, "k").item(), np.int64))
+    )
+    if above.array is not None and offset.array is not None:
+        kept = g.constant(above.array >= offset.array if node["upper"] else above.array <= offset.array)
+    else:
+        kept = g.one("GE" if node["upper"] else "LE", above, offset)
     return g.where(kept, x, g.like(x, 0))

@@ -209,8 +209,8 @@ def reshape(g: Builder, op: Any, x: Value, *like: Value) -> Value:
         return g.reshape(x, g.dims(like[0]))
     if op.operator == "flatten":
         first, last = op.start_dim % x.rank, op.end_dim % x.rank
-        parts = [g.dims(x, slice(0, first))] if first else []
-        return g.reshape(x, *parts, -1, *([g.dims(x, slice(last + 1, None))] if last + 1 < x.rank else []))
+        joined = g.reduce("ReduceProd", g.dims(x, slice(first, last + 1)), [0], keepdims=True)
+        return g.reshape(x, g.dims(x, slice(0, first)), joined, g.dims(x, slice(last + 1, None)))
     shape = list(op.shape if op.operator == "reshape" else op.size)
     return g.Reshape(x, shape, allowzero=1 if 0 in shape else None)
 

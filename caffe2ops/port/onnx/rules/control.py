@@ -100,7 +100,7 @@ def looped(
             body.argument("condition", bool, [])
             inner = {name: body.argument(name, value.dtype, shapes[name]) for name, value in start.items()}
             for name, value in inner.items():
-                value.quantised, value.settled = start[name].quantised, True
+                value.quantised, value.settled = start[name].quantised, name
             goes_on, after, rows = step(body, iteration, inner)
             outputs = [body.own(after[name]) for name in start]
             body.graph.outputs += [body.own(goes_on), *outputs, *map(body.own, rows)]

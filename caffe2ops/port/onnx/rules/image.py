@@ -293,8 +293,8 @@ def stylizer_preprocess(g: Builder, op: Any, X: Value, mean: Value) -> Value:
     plain = g.Sub(colours, g.reshape(mean, [3, 1, 1]))
     if not op.noise_std:
         return plain
-    g.note(f"{op.type} adds noise, which Caffe2 draws once for a workspace; it is drawn now and stands in the model")
-    noise = g.walker.drawn(NOISE_BLOB, lambda: generator_of(op).normal(op.noise_size, 0.0, op.noise_std))
+    g.note(f"{op.type} adds noise that Caffe2 draws once for a workspace; that, or what is drawn now, is in the model")
+    noise = g.walker.drawn(NOISE_BLOB, op.noise_size, lambda size: generator_of(op).normal(size, 0.0, op.noise_std))
     H, W = (g.dims(X, [i]) for i in (1, 2))
     count = g.Mul(g.reshape(g.Mul(H, W), []), np.int64(3))
     at = g.Mod(g.Range(np.int64(0), count, np.int64(1)), np.int64(op.noise_size))

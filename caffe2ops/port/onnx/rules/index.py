@@ -159,7 +159,7 @@ def sparse_to_dense_mask(
     behind = g.dims(default)
     filled = g.Expand(g.unsqueeze(default, 0), g.vector(cells, behind))
     made = g.reshape(g.ScatterND(filled, slots, taken), rows, len(mask), behind)
-    if not op.return_presence_mask:
+    if op.n_outputs == 1:
         return (made,)
     there = g.ScatterND(g.full(cells, False, bool), slots, g.Expand(np.True_, g.dims(slots, [0])))
     return made, g.reshape(there, rows, len(mask))

@@ -15,7 +15,7 @@ from caffe2ops.port.values import Value
 def fully_connected(g: Builder, op: Any, x: Value, w: Value, b: Value) -> Value:
     axis = op.axis % x.rank
     made = g.Gemm(g.matrix(x, axis), g.matrix(w, op.axis_w), b, transB=int(not op.transposed))
-    return made if axis == 1 else g.reshape(made, g.dims(x, slice(0, axis)), -1)
+    return made if axis == 1 else g.reshape(made, g.dims(x, slice(0, axis)), g.dims(made, [1]))
 
 
 @rule("MatMul")

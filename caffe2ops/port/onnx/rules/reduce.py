@@ -51,7 +51,7 @@ def elements(g: Builder, op: Any, x: Value) -> Value:
 @rule("ReduceFrontWeightedSum")
 def weighted_front(g: Builder, op: Any, x: Value, scalars: Value) -> Value:
     n = op.num_reduce_dim
-    return g.reduce("ReduceSum", g.Mul(x, g.unsqueeze(scalars, *range(n, x.rank))), range(n))
+    return g.reduce("ReduceSum", g.Mul(x, g.reshape(scalars, g.dims(x, slice(0, n)), [1] * (x.rank - n))), range(n))
 
 
 @rule("RowwiseMax", "ColwiseMax")
@@ -79,8 +79,8 @@ def arg_extreme(g: Builder, op: Any, x: Value) -> Value:
 
 @rule("TopK")
 def top_k(g: Builder, op: Any, x: Value, k: Value | None = None) -> tuple[Value | None, ...]:
-    """Where there are less than k values, 0 and the index -1 stand for the others."""
-    axis = op.axis % x.rank
+    """Where there are less than k values, 0 and the index -1 stand for others. The input counts without argument."""
+    axis, k = op.axis % x.rank, k if op.k is None else None
     wanted, there = g.value([op.k]) if k is None else g.reshape(k, [1]), g.dims(x, [axis])
     count = g.Min(wanted, there)
     values, indices = g.TopK(x, count, out=2, axis=axis)

@@ -91,7 +91,7 @@ def pack_segments(g: Builder, op: Any, lengths: Value, tensor: Value) -> tuple[V
     width = g.constant(np.int64(op.max_length)) if cut else longest(g, ragged.lengths)
     filling = -np.inf if op.pad_minf and tensor.dtype.kind == "f" else 0
     made = packed(g, tensor, ragged, width, filling, cut)
-    if not op.return_presence_mask:
+    if op.n_outputs == 1:
         return (made,)
     return made, g.Less(count_up(g, width), g.unsqueeze(ragged.lengths, 1))
 

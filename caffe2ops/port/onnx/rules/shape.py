@@ -148,6 +148,8 @@ def tile(g: Builder, op: Any, x: Value, tiles: Value | None = None, axis: Value 
     if axis is None and op.axis is None:
         raise NotPortable("axis is missing")
     at = (op.axis if axis is None else int(axis.constant("axis").reshape(-1)[0])) % x.rank
+    if axis is None and tiles is not None and tiles.dtype == np.int64:  # an axis that Caffe2 does not look at
+        at = 0
     count = g.value([op.tiles]) if tiles is None else g.reshape(g.cast(tiles, np.int64), [1])
     before, behind = [1] * at, [1] * (x.rank - at - 1)
     return g.Tile(x, g.vector(*before, count, *behind))
@@ -160,9 +162,7 @@ def numpy_tile(g: Builder, op: Any, x: Value, repeats: Value) -> Value:
 
 @rule("Expand")
 def expand(g: Builder, op: Any, x: Value, shape: Value) -> Value:
-    if shape.array is not None:
-        return g.Expand(x, np.where(shape.array < 0, 1, shape.array))
-    return g.Expand(x, g.Max(shape, 1))  # -1 keeps a dim
+    return g.Expand(x, g.Max(shape, 1))  # 0 and less keep a dim, too
 
 
 @rule("Shape")

@@ -34,7 +34,7 @@ def do(g: Builder, op: Any, *inputs: Value, env: Any, position: Any) -> tuple[Va
             continue
         if id(value) not in outer:
             outer.add(id(value))
-            value.settled = False
+            value.settled = ""
             g.walker.settle(g, name, value, position)
         env[name] = value
     return tuple(env.get(name) for name in op.op_def.output)

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.ops.aten.functions import FUNCTIONS
 from caffe2ops.port.torch.rules import rule
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import listed, literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
 
@@ -30,7 +30,7 @@ def aten(t: Writer, op: Any, *tensors: Tensor) -> Any:
     if name == "index":
         return f"{given[0]}[{', '.join(given[1:])}]"
     if name == "index_put":
-        given[1:-1] = [f"({', '.join(given[1:-1])},)"]
+        given[1:-1] = [listed(given[1:-1])]
     elif meant.line.split()[1] == "*":
         given = [f"[{', '.join(given)}]"]
     elif op._attributes and name in TENSORS:
@@ -38,7 +38,7 @@ def aten(t: Writer, op: Any, *tensors: Tensor) -> Any:
     given += [f"{attribute}={literal(value)}" for attribute, value in op._attributes.items()]
     call = f"torch.ops.aten.{name}({', '.join(given)})"
     if name == "size":
-        return f"torch.tensor({call})"
+        return f"torch.tensor({call}, device={tensors[0]}.device)"
     if op.n_outputs <= 1:
         return call
     found = t.let("results", call)

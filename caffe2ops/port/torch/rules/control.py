@@ -34,18 +34,21 @@ def if_(t: Writer, op: Any, condition: Tensor, *inputs: Tensor) -> None:
     """Blobs that a net writes without naming them among the outputs are seen outside, too."""
     outer = t.env
     nets = [op.then_net, op.else_net or NetDef()]
-    written = [{name for inner in net.op for name in written_by(inner)} for net in nets]
-    blobs = [name for name in sorted(written[0] | written[1]) if all(name in w or name in outer for w in written)]
-    if missing := [name for name in op.op_def.output if name not in blobs]:
-        raise NotPortable(f"{missing[0]!r} is written by one of the nets alone, and has no value before")
-    names = {blob: t.locals.unique(identifier(blob)) for blob in blobs}
+    written = sorted({name for net in nets for inner in net.op for name in written_by(inner)})
+    names = {blob: t.locals.unique(identifier(blob)) for blob in written}
     after: list[dict[str, Tensor]] = []
+    ends = []
     for net, head in zip(nets, (f"if {condition}:", "else:")):
-        env = dict(outer)
+        after.append(dict(outer))
         with t.block(head):
-            t.walk(net, env)
-            assign(t, names, env)
-        after.append(env)
+            t.walk(net, after[-1])
+        ends.append(len(t.source.statements))
+    names = {blob: local for blob, local in names.items() if all(blob in env for env in after)}
+    if missing := [name for name in op.op_def.output if name not in names]:
+        raise NotPortable(f"{missing[0]!r} is written by one of the nets alone, and has no value before")
+    for env, end in reversed(list(zip(after, ends))):
+        assigned = [(t.depth + 1, f"{local} = {env[blob]}") for blob, local in names.items()]
+        t.source.statements[end:end] = assigned or [(t.depth + 1, "pass")]
     for blob, local in names.items():
         specs = [env[blob].spec for env in after]
         steps = {env[blob].steps for env in after}

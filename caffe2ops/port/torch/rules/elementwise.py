@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe2ops.defs import dtype_of
 from caffe2ops.port.torch.rules import expressions, rule
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import literal, raised
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer, dtype_name
 from caffe2ops.port.values import NotPortable
@@ -41,12 +41,14 @@ def enforce_finite(t: Writer, op: Any, x: Tensor) -> None:
 
 def placed(op: Any, A: Tensor, B: Tensor) -> str:
     """B in a shape that PyTorch broadcasts as the older rule (`broadcast`, `axis`) does."""
-    if not op.broadcast:
+    if not (op.broadcast and B.rank):
         return str(B)
-    if B.size == 1 or B.rank > A.rank:  # one element, of whatever rank
-        return f"{B}.reshape(())" if B.rank else str(B)
     axis = op.order.index(op.axis_str) if op.axis_str else op.axis
-    behind = 0 if axis == -1 else A.rank - axis - B.rank
+    start = A.rank - B.rank if axis == -1 else axis
+    computed = B.array is None and B.shape == A.shape[start : start + B.rank]  # with dims that are 1 in this batch
+    if B.rank > A.rank or (B.size == 1 and not computed):  # one element, of whatever rank
+        return f"{B}.reshape(())"
+    behind = A.rank - start - B.rank
     return f"{B}[{', '.join(['...', *['None'] * behind])}]" if behind else str(B)
 
 
@@ -73,7 +75,7 @@ def divide(t: Writer, op: Any, A: Tensor, B: Tensor) -> str:
 
 @rule("Pow")
 def power(t: Writer, op: Any, X: Tensor, exponent: Tensor | None = None) -> str:
-    return f"{X} ** {literal(op.exponent) if exponent is None else placed(op, X, exponent)}"
+    return raised(X, literal(op.exponent) if exponent is None else placed(op, X, exponent))
 
 
 @rule("Sum", "SumInt")
@@ -182,7 +184,7 @@ def prelu(t: Writer, op: Any, x: Tensor, slope: Tensor) -> str:
     last = op.order == "NHWC" and slope.size != 1 and x.rank > 2
     if slope.owned and slope.is_float and not last:
         n = slope.static(0) if slope.rank else 1
-        made = t.module(f"nn.PReLU({n})" if n > 1 else "nn.PReLU()", {"weight": (slope, lambda a: a.reshape(-1))})
+        made = t.module("nn.PReLU()" if n == 1 else f"nn.PReLU({n})", {"weight": (slope, lambda a: a.reshape(-1))})
         return f"{made}({x})"
     if last:
         return f"torch.where({x} > 0, {x}, {slope} * {x})"

@@ -33,9 +33,9 @@ def constant_fill(t: Writer, op: Any, x: Tensor | None = None, value: Tensor | N
 
 
 @rule("RangeFill")
-def range_fill(t: Writer, op: Any, x: Tensor | None = None) -> str:
+def range_fill(t: Writer, op: Any, x: Tensor) -> str:
     dims = t.let("dims", dims_of(op, x))
-    return f"torch.arange(math.prod({dims}), dtype=torch.float32).reshape({dims})"
+    return f"torch.arange(math.prod({dims}), dtype=torch.float32, device={x}.device).reshape({dims})"
 
 
 @rule("DiagonalFill")

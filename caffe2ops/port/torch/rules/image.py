@@ -253,8 +253,11 @@ def resize_nearest(t: Writer, op: Any, X: Tensor, scales: Tensor | None = None) 
 @rule("UpsampleBilinear")
 def upsample_bilinear(t: Writer, op: Any, X: Tensor, scales: Tensor | None = None) -> str:
     given = op.scales(None if scales is None else scales.constant("scales"))
-    out = [int(np.float32(X.static(axis)) * scale) for axis, scale in zip(op.axes, given)]
-    text = f'F.interpolate({first(t, op, X)}, size={literal(tuple(out))}, mode="bilinear", align_corners=True)'
+    if all(float(scale).is_integer() for scale in given):  # then images may be of any size
+        size = f"scale_factor={literal(tuple(map(int, given)))}"
+    else:
+        size = f"size={literal(tuple(int(np.float32(X.static(i)) * scale) for i, scale in zip(op.axes, given)))}"
+    text = f'F.interpolate({first(t, op, X)}, {size}, mode="bilinear", align_corners=True)'
     return back(op, text, X.rank)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.rules.shape import matrix
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import listed, literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer
 from caffe2ops.port.values import NotPortable
@@ -107,7 +107,7 @@ def sparse_to_dense_mask(
 
 @rule("BooleanUnmask")
 def boolean_unmask(t: Writer, op: Any, *inputs: Tensor) -> str:
-    masks, pieces = (f"({', '.join(map(str, part))},)" for part in (inputs[::2], inputs[1::2]))
+    masks, pieces = map(listed, (inputs[::2], inputs[1::2]))
     return t.call("boolean_unmask", masks, pieces)
 
 
@@ -131,7 +131,7 @@ def dense_to_ids(t: Writer, op: Any, x: Tensor) -> tuple[str, str]:
 
 @rule("MergeIdLists")
 def merge_id_lists(t: Writer, op: Any, *inputs: Tensor) -> Several:
-    lengths, values = (f"({', '.join(map(str, part))},)" for part in (inputs[::2], inputs[1::2]))
+    lengths, values = map(listed, (inputs[::2], inputs[1::2]))
     return Several(t.call("merge_id_lists", lengths, values))
 
 

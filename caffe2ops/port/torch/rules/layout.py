@@ -50,8 +50,8 @@ def stylizer_preprocess(t: Writer, op: Any, X: Tensor, mean: Tensor) -> str:
     plain = f"{X}[..., :3].movedim(-1, 1) - {mean}.reshape(3, 1, 1)"
     if not op.noise_std:
         return plain
-    t.note(f"{op.type} adds noise, which Caffe2 draws once for a workspace; it is drawn now and stands in the weights")
-    noise = t.drawn(NOISE_BLOB, lambda: generator_of(op).normal(op.noise_size, 0.0, op.noise_std))
+    t.note(f"{op.type} adds noise, which Caffe2 draws once for a workspace; the port has it among its weights")
+    noise = t.drawn(NOISE_BLOB, op.noise_size, lambda size: generator_of(op).normal(size, 0.0, op.noise_std))
     return f"{plain} + {t.call('tiled_noise', noise, f'{X}.shape[1]', f'{X}.shape[2]')}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.rules.shape import like, matrix
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import listed, literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Writer
 
@@ -92,7 +92,7 @@ def cosine_similarity(t: Writer, op: Any, x: Tensor, y: Tensor) -> str:
 
 @rule("ConcatBatchMatMulBatchGatherOp")
 def chosen_products(t: Writer, op: Any, indices: Tensor, *inputs: Tensor) -> str:
-    rows = t.let("rows", f"torch.stack(({', '.join(matrix(x) for x in inputs)},), 1)")
+    rows = t.let("rows", f"torch.stack({listed(map(matrix, inputs))}, 1)")
     return f"({rows} @ {rows}.mT).flatten(1)[:, {indices}.long()]"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.rules.image import back, first
 from caffe2ops.port.torch.rules.shape import like, matrix
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import literal, raised
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer
 from caffe2ops.port.values import NotPortable
@@ -29,31 +29,38 @@ def softmax(t: Writer, op: Any, x: Tensor) -> str:
 def spatial_bn(
     t: Writer, op: Any, X: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor, *sums: Any
 ) -> Any:
-    if not op.is_test:
-        if sums or X.rank < 2:
-            raise NotPortable("normalises by sums over several batches; set is_test = 1")
-        axis = X.rank - 1 if op.channels_last else 1
-        flat = [f"{v}.flatten()" if v.rank != 1 else str(v) for v in (scale, bias, mean, var)]
-        same = all(v.size == X.shape[axis] for v in (mean, var))
-        if not same:
+    parameters = (scale, bias, mean, var)
+    axis = X.rank - 1 if op.channels_last else 1
+    updated = all(v.updated and v.size == X.shape[axis] for v in (mean, var)) and not any(map(t.wanted, range(1, 5)))
+    module = scale.owned and bias.owned and (mean.owned and var.owned if op.is_test else updated) and 2 <= X.rank <= 5
+    if not op.is_test and (sums or X.rank < 2):
+        raise NotPortable("normalises by sums over several batches; set is_test = 1")
+    if not (op.is_test or module):
+        flat = [f"{v}.flatten()" if v.rank != 1 else str(v) for v in parameters]
+        if not all(v.size == X.shape[axis] for v in (mean, var)):
             flat[2:] = [f"torch.zeros_like({v})" for v in flat[:2]]
         t.use("batch_norm")
         return Several(
             f"batch_norm({X}, {', '.join(flat)}, {literal(op.epsilon)}, {literal(op.momentum)}, axis={axis})"
         )
-    parameters = (scale, bias, mean, var)
     x = first(t, op, X)
-    if all(p.owned for p in parameters) and 2 <= X.rank <= 5:
+    if module:
         kind = {2: 1, 3: 1, 4: 2, 5: 3}[X.rank]
         eps = "" if op.epsilon == 1e-5 else f", eps={literal(op.epsilon)}"
+        momentum = 0.1 if op.is_test else round(1 - op.momentum, 6)
+        follow = "" if momentum == 0.1 else f", momentum={literal(momentum)}"
         made = t.module(
-            f"nn.BatchNorm{kind}d({scale.size}{eps})",
+            f"nn.BatchNorm{kind}d({scale.size}{eps}{follow})",
             {
                 "weight": (scale, _flat), "bias": (bias, _flat), "running_mean": (mean, _flat),
                 "running_var": (var, _flat), "num_batches_tracked": (None, 0),
             },
         )  # fmt: skip
-        t.note("in training mode batch normalisation follows the statistics of the batch, as nn.BatchNorm does")
+        if op.is_test:
+            t.note("in training mode batch normalisation follows the statistics of the batch, as nn.BatchNorm does")
+        else:
+            t.note("SpatialBN (is_test = 0) is compared in training mode; load() gives eval mode")
+            t.source.training.append(made.removeprefix("self."))
         return back(op, f"{made}({x})", X.rank)
     scale_, bias_, mean_, var_ = (f"{v}.flatten()" if v.rank != 1 else str(v) for v in parameters)
     if mean.array is not None or var.array is not None:
@@ -69,7 +76,7 @@ def local_response(t: Writer, op: Any, X: Tensor) -> tuple[str, str | None]:
         return back(op, text, X.rank), None
     axis = X.rank - 1 if op.channels_last else 1
     scale = t.let("scale_", t.call("local_response", X, op.size, op.alpha, op.bias, axis))
-    return f"{X} * {scale} ** {literal(-op.beta)}", str(scale)
+    return f"{X} * {raised(scale, literal(-op.beta))}", str(scale)
 
 
 @rule("GroupNorm", "InstanceNorm")

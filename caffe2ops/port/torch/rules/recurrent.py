@@ -86,7 +86,7 @@ def recurrent_network(t: Writer, op: Any, x: Tensor, *inputs: Tensor) -> list[st
     seen: dict[Any, int] = {}  # which version of its sequence a link shows
     with t.block(f"for {step} in range({x}.shape[0]):"):
         number = t.locals.unique(identifier(op.timestep))
-        t.line(f"{number} = torch.tensor([{step}], dtype=torch.int32)")
+        t.line(f"{number} = torch.tensor([{step}], dtype=torch.int32, device={x}.device)")
         env[op.timestep] = Tensor(number, TensorSpec([1], np.int32))
         for each in net.op:
             for link in links:  # a link is a view: it shows what another one has written

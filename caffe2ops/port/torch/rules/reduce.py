@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe2ops.port.torch.rules import rule
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import listed, literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
 from caffe2ops.port.values import NotPortable
@@ -80,7 +80,7 @@ def arg_extreme(t: Writer, op: Any, x: Tensor) -> str:
 @rule("TopK")
 def top_k(t: Writer, op: Any, x: Tensor, k: Tensor | None = None) -> Any:
     axis = op.axis % x.rank
-    count = str(op.k) if k is None else f"int({k})"
+    count = str(op.k) if op.k is not None or k is None else f"int({k})"
     t.use("top_k")
     call = f"top_k({x}, {count}, {axis})"
     if op.n_outputs < 3 or not t.wanted(2):
@@ -91,5 +91,5 @@ def top_k(t: Writer, op: Any, x: Tensor, k: Tensor | None = None) -> Any:
 
 @rule("Histogram")
 def histogram(t: Writer, op: Any, *inputs: Tensor) -> str:
-    joined = f"torch.cat(({', '.join(f'{x}.flatten()' for x in inputs)},))"
+    joined = f"torch.cat({listed(f'{x}.flatten()' for x in inputs)})"
     return t.call("histogram", joined, [float(edge) for edge in op.bin_edges])

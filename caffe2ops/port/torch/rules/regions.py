@@ -6,6 +6,7 @@ from typing import Any
 
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.rules.image import back, first
+from caffe2ops.port.torch.text import listed
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer
 
@@ -26,7 +27,7 @@ def roi_pool(t: Writer, op: Any, X: Tensor, rois: Tensor) -> Any:
 @rule("CollectRpnProposals")
 def collect(t: Writer, op: Any, *inputs: Tensor) -> str:
     levels = op.check_levels()
-    rois, scores = (f"({', '.join(map(str, part))},)" for part in (inputs[:levels], inputs[levels:]))
+    rois, scores = map(listed, (inputs[:levels], inputs[levels:]))
     return t.call("best_regions", rois, scores, op.rpn_post_nms_topN)
 
 

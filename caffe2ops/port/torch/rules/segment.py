@@ -97,7 +97,7 @@ def weights(t: Writer, op: Any, lengths: Tensor) -> str:
 
 @rule("LengthsToShape")
 def equal_lengths(t: Writer, op: Any, lengths: Tensor) -> str:
-    return f"torch.stack((torch.tensor({lengths}.numel(), dtype=torch.int32), {lengths}[0]))"
+    return f"torch.stack(({lengths}.new_tensor({lengths}.numel()), {lengths}[0]))"
 
 
 @rule("SegmentIdsToLengths")
@@ -215,7 +215,7 @@ def remove_padding(t: Writer, op: Any, data: Tensor, lengths: Tensor | None = No
 @rule("GatherPadding")
 def gather_padding(t: Writer, op: Any, data: Tensor, lengths: Tensor) -> Any:
     call = t.call("gather_padding", data, lengths, *op.widths)
-    return Several(call) if op.n_outputs > 1 else f"sum({call})"
+    return Several(call) if op.n_outputs > 1 else f"torch.stack({call}).sum(0)"
 
 
 @rule("SegmentIdsToRanges")

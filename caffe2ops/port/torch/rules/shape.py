@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe2ops.port.torch.rules import expressions, rule
-from caffe2ops.port.torch.text import literal
+from caffe2ops.port.torch.text import listed, literal
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.torch.writer import Several, Writer, dtype_name
 from caffe2ops.port.values import NotPortable
@@ -45,7 +45,7 @@ def reshape(t: Writer, op: Any, x: Tensor, shape: Tensor | None = None) -> tuple
     old = f"torch.tensor({x}.shape{'' if shape is None else f', dtype={dtype_name(shape.dtype)}'})"
     if wanted is None:
         return f"{t.call('reshape_like_caffe2', x, f'{shape}.tolist()')}", old
-    dims = [x.dim(i) if d == 0 and i < x.rank else str(d) for i, d in enumerate(wanted)]
+    dims = [f"{x}.shape[{i}]" if d == 0 and i < x.rank else str(d) for i, d in enumerate(wanted)]
     if x.size == 0 or not wanted:
         return f"{x}.reshape({literal(tuple(wanted)) if wanted else '()'})", old
     return f"{x}.reshape({', '.join(dims)})", old
@@ -90,7 +90,7 @@ def transpose(t: Writer, op: Any, x: Tensor) -> str:
 def concat(t: Writer, op: Any, *inputs: Tensor) -> tuple[str, str]:
     new = op._new_axis
     axis = op._axis(inputs[0].rank + new)
-    parts = f"({', '.join(map(str, inputs))}{',' if len(inputs) == 1 else ''})"
+    parts = listed(inputs)
     if new:
         return f"torch.stack({parts}, {axis})", f"torch.ones({len(inputs)}, dtype=torch.int32)"
     sizes = ", ".join(f"{x}.shape[{axis}]" for x in inputs)
@@ -144,6 +144,8 @@ def tile(t: Writer, op: Any, x: Tensor, tiles: Tensor | None = None, axis: Tenso
     if axis is None and op.axis is None:
         raise NotPortable("axis is missing")
     at = (op.axis if axis is None else int(axis.constant("axis").reshape(-1)[0])) % x.rank
+    if axis is None and tiles is not None and tiles.dtype == np.int64:
+        at = 0  # as Caffe2 has it
     times = str(op.tiles) if tiles is None else f"int({tiles})"
     return f"{x}.repeat({', '.join(['1'] * at + [times] + ['1'] * (x.rank - at - 1))})"
 
@@ -159,8 +161,8 @@ def expand(t: Writer, op: Any, x: Tensor, shape: Tensor) -> str:
 @rule("Shape")
 def shape(t: Writer, op: Any, x: Tensor) -> str:
     if op.axes:
-        return f"torch.tensor([{', '.join(f'{x}.shape[{axis}]' for axis in op.axes)}])"
-    return f"torch.tensor({x}.shape)" if x.rank else "torch.tensor([], dtype=torch.int64)"
+        return f"torch.tensor([{', '.join(f'{x}.shape[{axis}]' for axis in op.axes)}], device={x}.device)"
+    return f"torch.tensor({x}.shape, {'' if x.rank else 'dtype=torch.int64, '}device={x}.device)"
 
 
 @rule("HasElements")
