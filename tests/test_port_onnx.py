@@ -603,16 +603,16 @@ def test_feeds_that_the_model_does_not_take(feeds: dict[str, Any], message: str)
 
 
 def test_where_either_side_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dims that vary are drawn too small for the net; onnxruntime stops in the model, as it does where it lacks
-    kernels."""
+    """Images are drawn of a size that the net does not take, and doubled; onnxruntime stops in the model, as it does
+    where it lacks kernels."""
     init, predict = (load_net(DIGITS / f"{name}_net.pb") for name in ("init", "predict"))
     model = to_onnx(predict, init, {"data": ("N", 1, "H", "W")})
     with pytest.raises(ValueError, match=r"inputs that are drawn, as none are given \(--feeds\): net 'digits', op"):
         prove(model)
     report = prove(model, {"data": np.ones((2, 1, 8, 8), np.float32)})
     assert report.holds
-    assert [run.feeds["data"] for run in report.runs] == [(2, 1, 8, 8)]
-    assert "not compared with {'data': (3, 1, 3, 3)}: net 'digits', operator 5, FC: " in str(report)
+    assert [run.feeds["data"] for run in report.runs] == [(2, 1, 8, 8), (3, 1, 8, 8)]
+    assert "not compared with {'data': (1, 1, 16, 16)}: net 'digits', operator 5, FC: " in str(report)
     monkeypatch.setitem(rules(), "Relu", lambda g, op, x: g.Gather(x, [7]))
     report = prove(to_onnx(net_of(op_of("Relu", "x", "y")), None, {"x": (1, 3)}))
     assert not report.holds

@@ -206,13 +206,13 @@ def feeds_for(model: OnnxModel, given: Sequence[Mapping[str, Any]]) -> list[dict
     for each in feeds:
         for value in model.inputs:
             _check(value, each)
-    ranked = [value for value in model.inputs if value.has_rank]
-    names = {d for value in ranked for d in value.shape if isinstance(d, str)} - _of_images(model)
+    varies = any(isinstance(d, str) for value in model.inputs if value.has_rank for d in value.shape)
+    images = _of_images(model)
     whole = any(value.dtype.kind in "iu" and value.dtype != np.uint8 for value in model.inputs)
     empty = any(not np.size(plain(value)) for value in (feeds[0].get(v.name, 0) for v in model.inputs))
-    if names and not whole and not empty:  # whole numbers may be lengths and indices of the other inputs
+    if varies and not whole and not empty:  # whole numbers may be lengths and indices of the other inputs
         for size in BATCHES:
-            feeds.append({**feeds[0], **{v.name: resized(v, feeds[0][v.name], size, names) for v in model.inputs}})
+            feeds.append({**feeds[0], **{v.name: resized(v, feeds[0][v.name], size, images) for v in model.inputs}})
     return feeds
 
 
@@ -234,11 +234,13 @@ def _of_images(model: OnnxModel) -> set[str]:
     return {d for value in images for d in value.shape[1:] if isinstance(d, str)}
 
 
-def resized(value: Value, array: Any, size: int, names: Collection[str]) -> Any:
-    """An input with these dims of this size: cut, or repeated."""
+def resized(value: Value, array: Any, size: int, images: Collection[str]) -> Any:
+    """An input with its named dims of this size, cut or repeated; those of images are doubled in a batch of 1."""
     for axis, dim in enumerate(value.shape if value.has_rank else ()):
-        if dim in names:
-            array = np.take(array, np.arange(size) % np.shape(array)[axis], axis=axis)
+        if isinstance(dim, str):
+            now = np.shape(array)[axis]
+            wanted = size if dim not in images else 2 * now if size == 1 else now
+            array = np.take(array, np.arange(wanted) % now, axis=axis)
     return array
 
 
