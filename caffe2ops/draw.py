@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.dataflow import last_written
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.infer import Inference, TensorSpec
-from caffe2ops.predictor import last_written
 
 GROUPED = 40  # operators from which scopes are drawn
 LONGEST = 60  # characters of a name

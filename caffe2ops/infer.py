@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe2ops.dataflow import written_by
 from caffe2ops.errors import OperatorError, UnknownShape
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def infer_shapes(net: NetDef, shapes: Mapping[str, Any] | None = None) -> Infere
             found.errors[-1].__cause__ = error
         if op_def.is_gradient_op:
             outputs = tuple(_gradient_spec(name, spec, found.specs) for name, spec in zip(op_def.output, outputs))
+        found.specs.update((name, TensorSpec()) for name in written_by(op_def))  # a net within it may write others
         found.specs.update(zip(op_def.output, outputs))
         found.steps.append((inputs, outputs, cost))
     return found

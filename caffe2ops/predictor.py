@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from caffe2ops.dataflow import last_written, read_by
 from caffe2ops.defs import DeviceOption, NetDef
 from caffe2ops.errors import did_you_mean
 from caffe2ops.workspace import Workspace, definition_of
@@ -39,7 +40,7 @@ class Predictor:
                 self.workspace.feed(name, value, device)
         elif init is not None:
             self.workspace.run(init, device=device)
-        read = dict.fromkeys(read_first(self.definition))
+        read = dict.fromkeys(read_by(self.definition))
         externals = self.definition.external_input or tuple(read)
         self.inputs = tuple(name for name in externals if not self.workspace.has(name))
         self._wanted = tuple(name for name in self.inputs if name in read)
@@ -77,27 +78,6 @@ class Predictor:
         return {name: self.workspace.fetch(name) for name in self.outputs}
 
     __call__ = run
-
-
-def read_first(net: NetDef) -> list[str]:
-    """The blobs that a net reads before it writes them, in order of first use."""
-    written: set[str] = set()
-    found: dict[str, None] = {}
-    for op in net.op:
-        found.update(dict.fromkeys(name for name in op.input if name not in written))
-        written.update(op.output)
-    return list(found)
-
-
-def last_written(net: NetDef) -> tuple[str, ...]:
-    """The blobs that a net makes and does not read any more, in the order in which they are written."""
-    unread: dict[str, None] = {}
-    for op in net.op:
-        for name in op.input:
-            unread.pop(name, None)
-        unread.update(dict.fromkeys(op.output))
-    state = read_first(net)
-    return tuple(name for name in unread if name not in state)
 
 
 def global_init(export: PredictorExport) -> NetDef:

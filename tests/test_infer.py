@@ -57,6 +57,16 @@ def test_what_is_no_shape(shape: object) -> None:
         infer_shapes(net(), {"x": shape})
 
 
+def test_a_net_within_an_operator_may_write_blobs_that_it_does_not_name() -> None:
+    inner = NetDef(op=(OperatorDef(type="Copy", input="x", output="y"),))
+    ops = (
+        OperatorDef(type="ConstantFill", output="y", args={"shape": (1,)}),
+        OperatorDef(type="If", input="c", args={"then_net": inner}),
+    )
+    specs = infer_shapes(NetDef(op=ops), {"x": (2, 3), "c": TensorSpec((), bool)}).specs
+    assert str(specs["y"]) == str(TensorSpec())
+
+
 def test_unknown_operator_is_an_error_and_its_outputs_unknown() -> None:
     ops = (OperatorDef(type="Nope", input="x", output="y"), OperatorDef(type="Relu", input="y", output="z"))
     found = infer_shapes(NetDef(op=ops), {"x": (2,)})

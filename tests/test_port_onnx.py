@@ -23,8 +23,8 @@ from tests.kit.sample import Blob, Sample, collect
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
+from caffe2ops.dataflow import read_by  # noqa: E402
 from caffe2ops.port import packages, proof, prove, to_onnx  # noqa: E402
-from caffe2ops.port.nets import read_by  # noqa: E402
 from caffe2ops.port.onnx.builder import Builder  # noqa: E402
 from caffe2ops.port.onnx.export import NEWEST, OLDEST  # noqa: E402
 from caffe2ops.port.onnx.proof import differences_of_steps, first_difference  # noqa: E402

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from caffe2ops import NetDef
+from caffe2ops import DeviceOption, DeviceType, NetDef, Workspace
 from caffe2ops.errors import OperatorError
 from caffe2ops.infer import TensorSpec
 from caffe2ops.port.torch.export import to_torch
@@ -218,7 +218,33 @@ def test_recurrent_nets_give_out_tensors() -> None:
     assert_proven(model, feeds)
 
 
-# --- nets within nets ---
+def test_random_numbers_that_a_workspace_holds() -> None:
+    """The noise of a style transfer net is the same before and after the port, and operator by operator."""
+    op = op_of("PackedInt8BGRANHWCToNCHWCStylizerPreprocess", ("x", "mean"), "y", noise_size=7)
+    workspace, feeds = Workspace(), {"x": np.zeros((1, 2, 3, 4), np.uint8)}
+    for name, value in {**feeds, "mean": np.zeros(3, np.float32)}.items():
+        workspace.feed(name, value)
+    workspace.run(op)
+    model = to_torch(net_of(op), workspace, feeds)
+    with torch.no_grad():
+        theirs = loaded(model)(tensor(feeds["x"])).numpy()
+    np.testing.assert_allclose(theirs, workspace.fetch("y"), rtol=1e-6)
+    assert_proven(model, feeds, gradients=False)
+    assert_proven(model, feeds, gradients=False, stepwise=True)
+
+
+# --- nets within nets, and on other devices ---
+
+
+def test_nets_that_were_saved_on_a_gpu() -> None:
+    gpu = DeviceOption(device_type=DeviceType.CUDA)
+    then = net_of(op_of("Relu", "x", "y"), device_option=gpu)
+    branch = op_of("If", "c", "y", then_net=then, else_net=then).replace(device_option=gpu)
+    init = net_of(op_of("ConstantFill", (), "w", shape=(3,), value=2.0).replace(device_option=gpu))
+    model = to_torch(
+        net_of(branch, op_of("Add", ("y", "w"), "z"), device_option=gpu), init, {"c": np.array(True), "x": drawn(2, 3)}
+    )
+    assert_proven(model, {"c": np.array(True), "x": drawn(2, 3)}, gradients=False)
 
 
 def test_what_one_branch_alone_writes() -> None:

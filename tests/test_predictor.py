@@ -58,6 +58,14 @@ def test_outputs_that_a_net_does_not_name(ops: list[tuple[str, str, str]], outpu
     assert Predictor(init(), net).outputs == outputs
 
 
+def test_what_nets_within_operators_read_is_an_input() -> None:
+    inner = NetDef(op=(OperatorDef(type="FC", input=("x", "w", "b"), output="y"),))
+    net = NetDef(op=(OperatorDef(type="If", input="c", args={"then_net": inner}),))
+    predictor = Predictor(init(), net, outputs=["y"])
+    assert predictor.inputs == ("c", "x")
+    np.testing.assert_allclose(predictor.run({"c": np.array(True), "x": X})["y"], X @ W.T + 0.5)
+
+
 def test_wrong_feeds() -> None:
     predictor = Predictor(init(), predict())
     with pytest.raises(ValueError, match="'xx' is no input, the net takes x, unused"):

@@ -13,11 +13,11 @@ from rich.markup import escape
 from caffe2ops import registry
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
+from caffe2ops.dataflow import read_by
 from caffe2ops.defs import NetDef
 from caffe2ops.draw import inner_nets
 from caffe2ops.errors import UnknownOperator, did_you_mean
 from caffe2ops.infer import Inference, TensorSpec, as_spec, human, infer_shapes, peak_memory
-from caffe2ops.predictor import read_first
 from caffe2ops.qtensor import QTensor
 
 NAMED = 12  # inputs and outputs that a summary names
@@ -73,7 +73,7 @@ def examine(model: nets.Model, shapes: Mapping[str, Any], made: Mapping[str, Any
         errors += missing
     if not model.net.op:
         unused.append("the net has no operators")
-    inputs = {name: as_spec(shapes.get(name)) for name in read_first(model.net) if name not in parameters}
+    inputs = {name: as_spec(shapes.get(name)) for name in read_by(model.net) if name not in parameters}
     return Findings(model, found, parameters, inputs, errors, unused)
 
 

@@ -17,10 +17,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from caffe2ops import formats
+from caffe2ops.dataflow import last_written, read_by
 from caffe2ops.defs import DeviceOption, DeviceType, NetDef
 from caffe2ops.errors import did_you_mean
 from caffe2ops.infer import UNKNOWN, TensorSpec
-from caffe2ops.predictor import global_init, last_written, read_first
+from caffe2ops.predictor import global_init
 from caffe2ops.workspace import Workspace
 
 LMDB = "data.mdb"  # the file that makes a folder a database of that kind
@@ -50,7 +51,7 @@ class Model:
 
     def expected(self, workspace: Workspace) -> list[str]:
         """The blobs that must be fed: read before they are written, and not among the parameters."""
-        return [name for name in read_first(self.net) if not workspace.has(name)]
+        return [name for name in read_by(self.net) if not workspace.has(name)]
 
     def fetched(self) -> list[str]:
         """The outputs: those declared, else what is written and never read."""
@@ -157,7 +158,7 @@ def shapes_of(pairs: list[str], model: Model) -> dict[str, TensorSpec]:
 
     Raises ValueError for a blob that is no input of the model.
     """
-    known = {*read_first(model.net), *model.net.external_input, *model.inputs}
+    known = {*read_by(model.net), *model.net.external_input, *model.inputs}
     shapes: dict[str, TensorSpec] = {}
     for pair in pairs:
         name, sign, rest = pair.rpartition("=")

@@ -14,10 +14,10 @@ from rich.markup import escape
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
 from caffe2ops.cli.proof import show_proof, show_written
+from caffe2ops.dataflow import read_by
 from caffe2ops.defs import DeviceOption
 from caffe2ops.errors import did_you_mean
 from caffe2ops.infer import TensorSpec
-from caffe2ops.port.nets import read_by
 from caffe2ops.workspace import Workspace
 
 

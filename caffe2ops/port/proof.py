@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe2ops.dataflow import read_by_operator, written_by
 from caffe2ops.defs import NetDef
 from caffe2ops.errors import did_you_mean
 from caffe2ops.ops.detection.by_score import equal_by_index
-from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.values import Value
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import Workspace

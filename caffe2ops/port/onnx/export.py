@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caffe2ops.build import Net
+from caffe2ops.dataflow import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import did_you_mean
 from caffe2ops.placement import on_device
-from caffe2ops.port.nets import fed_to, given_out_by, read_by, read_by_operator, refuse_others, workspace_of, written_by
+from caffe2ops.port.nets import fed_to, refuse_others, workspace_of
 from caffe2ops.port.onnx.model import OnnxModel
 from caffe2ops.port.onnx.rules import rules
 from caffe2ops.port.onnx.walker import CONSTANTS, Walker, is_given

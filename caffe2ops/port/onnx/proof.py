@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.dataflow import read_by_operator
 from caffe2ops.errors import OperatorError
 from caffe2ops.ops.detection.by_score import equal_by_index
-from caffe2ops.port.nets import read_by_operator
 from caffe2ops.port.onnx.export import to_onnx
 from caffe2ops.port.onnx.model import EXTERNAL, OnnxModel
 from caffe2ops.port.packages import need

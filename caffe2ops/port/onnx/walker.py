@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from caffe2ops import registry
+from caffe2ops.dataflow import read_by_operator, written_by
 from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import TensorSpec, Unknown
 from caffe2ops.operator import Operator
-from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.model import CUSTOM_DOMAIN, OnnxModel, Step, walk
 from caffe2ops.port.onnx.nodes import FOLDABLE

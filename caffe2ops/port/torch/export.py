@@ -12,19 +12,12 @@ import numpy as np
 
 from caffe2ops import registry
 from caffe2ops.build import Net
+from caffe2ops.dataflow import inner_nets, read_by, read_by_operator, written_by
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import UNKNOWN, TensorSpec, as_spec
 from caffe2ops.placement import on_device
-from caffe2ops.port.nets import (
-    fed_to,
-    inner_nets,
-    read_by,
-    read_by_operator,
-    refuse_others,
-    workspace_of,
-    written_by,
-)
+from caffe2ops.port.nets import fed_to, refuse_others, workspace_of
 from caffe2ops.port.torch.forward import forward_of, without_drops
 from caffe2ops.port.torch.model import TorchModel
 from caffe2ops.port.torch.rules import rules

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from caffe2ops.dataflow import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.defs import NetDef
 from caffe2ops.errors import did_you_mean
-from caffe2ops.port.nets import given_out_by, read_by, read_by_operator, written_by
 from caffe2ops.port.torch.rules import rules
 
 # {operator: from which on its outputs are for gradients and the next batch alone, and none of the net's}

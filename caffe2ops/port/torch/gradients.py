@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from caffe2ops import registry
+from caffe2ops.dataflow import read_by_operator, written_by
 from caffe2ops.defs import NetDef
 from caffe2ops.errors import GradientError, OperatorError
 from caffe2ops.gradient import Gradient, GradientSlice, backward
 from caffe2ops.net import BoundNet
-from caffe2ops.port.nets import read_by_operator, written_by
 from caffe2ops.port.packages import need
 from caffe2ops.port.proof import Difference, compare
 from caffe2ops.port.torch.model import TorchModel

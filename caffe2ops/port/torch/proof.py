@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.dataflow import read_by_operator
 from caffe2ops.errors import GradientError
 from caffe2ops.ops.detection.by_score import equal_by_index
-from caffe2ops.port.nets import read_by_operator
 from caffe2ops.port.packages import need
 from caffe2ops.port.proof import TOLERANCE, Difference, Proof, Run, alone, compare, feeds_for, in_one_order
 from caffe2ops.port.torch.export import to_torch

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.dataflow import written_by
 from caffe2ops.defs import NetDef
-from caffe2ops.port.nets import written_by
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.values import Node, NotPortable, Value

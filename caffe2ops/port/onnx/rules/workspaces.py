@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.port.nets import read_by, written_by
+from caffe2ops.dataflow import read_by, written_by
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.rules import rule
 from caffe2ops.port.onnx.rules.control import condition_of, looped

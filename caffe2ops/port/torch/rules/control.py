@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe2ops.dataflow import written_by
 from caffe2ops.defs import NetDef
 from caffe2ops.infer import UNKNOWN, TensorSpec
-from caffe2ops.port.nets import written_by
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import identifier
 from caffe2ops.port.torch.values import Tensor

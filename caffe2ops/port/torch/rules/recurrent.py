@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.dataflow import written_by
 from caffe2ops.defs import NetDef
 from caffe2ops.infer import UNKNOWN, TensorSpec
-from caffe2ops.port.nets import written_by
 from caffe2ops.port.torch.rules import rule
 from caffe2ops.port.torch.text import identifier, literal
 from caffe2ops.port.torch.values import Tensor
