@@ -143,14 +143,18 @@ def test_a_timeout_is_kept() -> None:
 
 def interrupted(program: str, folder: Path) -> str:
     """What a program that prints "waiting" writes to stderr when Ctrl-C is pressed a bit later."""
+    heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", heard + program], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waiting\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=20)[1]
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            return process.communicate(timeout=20)[1]
+        finally:
+            process.kill()
 
 
 def test_ctrl_c_ends_a_wait(tmp_path: Path) -> None:
