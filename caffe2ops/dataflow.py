@@ -8,6 +8,16 @@ from typing import cast
 from caffe2ops.defs import NetDef, OperatorDef
 
 
+def nets_within(net: NetDef) -> Iterator[tuple[str, NetDef]]:
+    """The nets that operators of a net hold as arguments, and theirs, each with a phrase that says where."""
+    for index, op in enumerate(net.op):
+        for name, value in op.args.items():
+            if isinstance(value, NetDef):
+                where = f"{name} of operator {index} ({op.type})"
+                yield where, value
+                yield from ((f"{inner} in {where}", held) for inner, held in nets_within(value))
+
+
 def inner_nets(op: OperatorDef) -> Iterator[NetDef]:
     """The nets in the arguments of an operator that see the blobs around it; steps of recurrent nets and Do do not."""
     if op.type == "Do" or op.type.startswith("RecurrentNetwork"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -59,16 +59,6 @@ def is_backward(op: OperatorDef) -> bool:
     """Whether an operator belongs to the backward pass."""
     kind = op.type.endswith("Gradient") and op.type != "StopGradient"
     return op.is_gradient_op or kind or any(_GRADIENT.search(name) for name in op.output)
-
-
-def inner_nets(net: NetDef) -> Iterator[tuple[str, NetDef]]:
-    """The nets that operators of a net hold as arguments, and theirs, each with a phrase that says where."""
-    for index, op in enumerate(net.op):
-        for name, value in op.args.items():
-            if isinstance(value, NetDef):
-                where = f"{name} of operator {index} ({op.type})"
-                yield where, value
-                yield from ((f"{inner} in {where}", held) for inner, held in inner_nets(value))
 
 
 def arguments(op: OperatorDef) -> str:

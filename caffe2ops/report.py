@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe2ops.dataflow import nets_within
 from caffe2ops.defs import NetDef
-from caffe2ops.draw import arguments, inner_nets, is_backward
+from caffe2ops.draw import arguments, is_backward
 from caffe2ops.infer import Cost, Inference, human
 from caffe2ops.qtensor import QTensor
 from caffe2ops.workspace import describe
@@ -63,7 +64,7 @@ class Report:
         facts = "".join(f"<div><span class=soft>{escape(k)}</span><b>{escape(v)}</b></div>" for k, v in self.facts)
         parts += [f"<div class=facts>{facts}</div>", self._findings(), self._picture(), self._kinds()]
         parts.append(self._operators("Operators"))
-        for where, inner in inner_nets(self.net):
+        for where, inner in nets_within(self.net):
             parts.append(Report(inner.name, inner, Inference())._operators(f"Operators of {inner.name}: {where}"))
         parts.append(self._parameters())
         return (

@@ -13,9 +13,8 @@ from rich.markup import escape
 from caffe2ops import registry
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
-from caffe2ops.dataflow import read_by
+from caffe2ops.dataflow import nets_within, read_by
 from caffe2ops.defs import NetDef
-from caffe2ops.draw import inner_nets
 from caffe2ops.errors import UnknownOperator, did_you_mean
 from caffe2ops.infer import Inference, TensorSpec, as_spec, human, infer_shapes, peak_memory
 from caffe2ops.qtensor import QTensor
@@ -86,7 +85,7 @@ def _unknown_types(definitions: list[NetDef]) -> list[str]:
     """One line for each operator type that is not registered."""
     known = registry.types()
     counts: dict[str, int] = {}
-    inner = [net for outer in definitions for _, net in inner_nets(outer)]
+    inner = [net for outer in definitions for _, net in nets_within(outer)]
     for op in (op for net in (*definitions, *inner) for op in net.op):
         if op.type not in known:
             counts[op.type] = counts.get(op.type, 0) + 1
@@ -107,8 +106,8 @@ def _blobs(model: nets.Model, made: set[str]) -> tuple[list[str], list[str]]:
                 missing.append(f"operator {index} ({op.type}) reads {name!r}, which nothing writes{near}")
         known.update(op.output)
     missing += [f"external output {name!r} is never written" for name in net.external_output if name not in known]
-    nets_within = (net, *(inner for _, inner in inner_nets(net)))
-    read = {name for definition in nets_within for op in definition.op for name in op.input} | set(model.fetched())
+    definitions = (net, *(inner for _, inner in nets_within(net)))
+    read = {name for definition in definitions for op in definition.op for name in op.input} | set(model.fetched())
     unused = [f"parameter {name!r} is never read" for name in sorted(made - read)]
     unused += [f"external input {name!r} is never read" for name in net.external_input if name not in read | made]
     return missing, unused

@@ -160,26 +160,33 @@ def shapes_of(pairs: list[str], model: Model) -> dict[str, TensorSpec]:
     """
     known = {*read_by(model.net), *model.net.external_input, *model.inputs}
     shapes: dict[str, TensorSpec] = {}
+    for name, spec in specs_of(pairs, f"{SHAPE} (? for a dim that varies)").items():
+        if name not in known:
+            raise ValueError(f"--shape {name}: {name!r} is no input of the net{did_you_mean(name, known)}")
+        shapes[name] = TensorSpec([d if isinstance(d, int) else UNKNOWN for d in spec.shape], spec.dtype)
+    return shapes
+
+
+def specs_of(pairs: list[str], wants: str) -> dict[str, TensorSpec]:
+    """NAME=N,3,224,224 pairs, :int32 behind for another dtype than float32; a name or None (?) where a dim varies."""
+    specs: dict[str, TensorSpec] = {}
     for pair in pairs:
         name, sign, rest = pair.rpartition("=")
         dims, _, dtype = rest.partition(":")
         try:
-            shapes[name] = TensorSpec([_dim(d) for d in dims.split(",") if d.strip()], dtype or "float32")
+            specs[name] = TensorSpec([_dim(d.strip()) for d in dims.split(",") if d.strip()], dtype or "float32")
         except (TypeError, ValueError):
             sign = ""
         if not sign:
-            raise ValueError(f"--shape {pair}: wants {SHAPE} (? for a dim that varies)")
-        if name not in known:
-            raise ValueError(f"--shape {pair}: {name!r} is no input of the net{did_you_mean(name, known)}")
-    return shapes
+            raise ValueError(f"--shape {pair}: wants {wants}")
+    return specs
 
 
 def _dim(text: str) -> Any:
-    text = text.strip()
     if text == "?" or text.isidentifier():
-        return UNKNOWN
-    if int(text) < 0:
-        raise ValueError
+        return None if text == "?" else text
+    if not text.isdigit():
+        raise ValueError(text)
     return int(text)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 from rich.markup import escape
 
@@ -17,8 +16,9 @@ from caffe2ops.cli.proof import show_proof, show_written
 from caffe2ops.dataflow import read_by
 from caffe2ops.defs import DeviceOption
 from caffe2ops.errors import did_you_mean
-from caffe2ops.infer import TensorSpec
 from caffe2ops.workspace import Workspace
+
+SHAPE = "NAME=N,3,224,224[:dtype]"
 
 
 @dataclass
@@ -95,7 +95,7 @@ def port(
     ),
     init: list[Path] = typer.Option([], help="A net that makes parameters; may be given several times."),
     shape: list[str] = typer.Option(
-        [], metavar="NAME=N,3,224,224[:dtype]", help="The dims of an input; a name for one that varies, ? for any."
+        [], metavar=SHAPE, help="The dims of an input; a name for one that varies, ? for any."
     ),
     feeds: list[Path] = typer.Option([], help="A .npz of inputs to prove the port with; they give shapes, too."),
     constant: list[str] = typer.Option(
@@ -122,9 +122,8 @@ def port(
         refuse_options({**asked, "trace": trace, "stepwise": stepwise}, "nets, not for ONNX models")
         files = [Path(part) for part in to.split(",")]
         given, values = nets.read_feeds(feeds, []), nets.read_feeds([], constant)
-        if not from_onnx(
-            net, files, specs_of(shape), given, outputs=output, constants=values, tolerance=tolerance, int8=int8
-        ):
+        shapes = nets.specs_of(shape, SHAPE)
+        if not from_onnx(net, files, shapes, given, outputs=output, constants=values, tolerance=tolerance, int8=int8):
             raise typer.Exit(1)
         return
     refuse_options({"int8": int8, "constant": constant}, "ONNX models that become nets")
@@ -134,7 +133,7 @@ def port(
     with console.status(f"loading {net}"):
         model = nets.open_model(net, init)
         workspace = model.prepare(DeviceOption())
-    shapes, known = specs_of(shape), {*read_by(model.net), *model.net.external_input}
+    shapes, known = nets.specs_of(shape, SHAPE), {*read_by(model.net), *model.net.external_input}
     for name in shapes:
         if name not in known:
             raise ValueError(f"--shape {name}: the net reads no blob of that name{did_you_mean(name, known)}")
@@ -160,30 +159,3 @@ def refuse_options(asked: dict[str, Any], of: str) -> None:
     """Raises ValueError where one of the options is given, which are those of other ports."""
     if any(asked.values()):
         raise ValueError(f"{', '.join(f'--{name}' for name in asked)} are for {of}")
-
-
-def specs_of(pairs: list[str]) -> dict[str, TensorSpec]:
-    """NAME=N,3,224,224 pairs, :int32 behind for another dtype than float32; names for dims that vary, ? for any."""
-    specs: dict[str, TensorSpec] = {}
-    for pair in pairs:
-        name, sign, rest = pair.rpartition("=")
-        dims, _, dtype = rest.partition(":")
-        try:
-            specs[name] = TensorSpec(
-                [_dim(d.strip()) for d in dims.split(",") if d.strip()], np.dtype(dtype or "float32")
-            )
-        except (TypeError, ValueError):
-            sign = ""
-        if not sign:
-            raise ValueError(f"--shape {pair}: wants NAME=N,3,224,224, maybe with a dtype behind (:int32)")
-    return specs
-
-
-def _dim(text: str) -> Any:
-    if text == "?":
-        return None
-    if text.isidentifier():
-        return text
-    if not text.isdigit():
-        raise ValueError(text)
-    return int(text)

@@ -11,8 +11,9 @@ from rich.markup import escape
 from caffe2ops import formats
 from caffe2ops.cli import nets
 from caffe2ops.cli.nets import console
+from caffe2ops.dataflow import nets_within
 from caffe2ops.defs import ExecutionStep, NetDef, PlanDef
-from caffe2ops.draw import arguments, inner_nets
+from caffe2ops.draw import arguments
 
 
 def show(
@@ -28,7 +29,7 @@ def show(
         definitions = [*model.init, model.net]
     for definition in definitions:
         _print(definition, f"net {definition.name!r}")
-        for where, inner in inner_nets(definition):
+        for where, inner in nets_within(definition):
             _print(inner, f"net {inner.name!r}, {where}")
     if isinstance(loaded, PlanDef):
         console.print(escape(f"plan {loaded.name!r}"), highlight=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from caffe2ops.dataflow import read_by
 from caffe2ops.defs import DeviceOption, NetDef, OperatorDef
 from caffe2ops.errors import OperatorError
@@ -40,6 +42,18 @@ def fed_to(net: NetDef, workspace: Workspace, shapes: Mapping[str, Any]) -> list
             "parameter, --init for the net that makes it)"
         )
     return names
+
+
+def drawn(
+    parameters: dict[str, Any], workspace: Workspace, name: str, size: int, draw: Callable[[int], Any]
+) -> np.ndarray[Any, Any]:
+    """So many random numbers that a blob of the workspace holds, drawn where there are none; a parameter from now on,
+    so that the proof feeds the same."""
+    if name not in parameters:
+        held: Any = workspace.fetch(name) if workspace.has(name) else None
+        parameters[name] = held if np.shape(held) == (size,) else draw(size)
+    array: np.ndarray[Any, Any] = parameters[name]
+    return array
 
 
 def refuse_others(net: NetDef, portable: Callable[[OperatorDef], bool], framework: str, way_out: str) -> None:

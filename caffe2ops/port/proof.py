@@ -144,12 +144,13 @@ class Alone:
 
 
 def alone(
-    net: NetDef, parameters: Mapping[str, Any], feeds: Mapping[str, Any], is_read: Callable[[str], bool]
+    net: NetDef, parameters: Mapping[str, Any], feeds: Mapping[str, Any], given_out: Iterable[str]
 ) -> Iterator[Alone]:
-    """Each operator alone that writes tensors; of these, those that are read. What follows from parameters alone is a
-    parameter of it."""
+    """Each operator alone that writes tensors; of these, those that are read or given out. What follows from parameters
+    alone is a parameter of it."""
     workspace, constant = Workspace(), set(parameters)
-    blobs = {name for op in net.op for name in (*read_by_operator(op), *written_by(op))}
+    wanted = {*given_out, *(name for op in net.op for name in read_by_operator(op))}
+    blobs = wanted.union(*map(written_by, net.op))
     aside = {name: value for name, value in parameters.items() if name not in blobs}  # which no input names
     for name, value in {**parameters, **feeds}.items():
         workspace.feed(name, value)
@@ -158,7 +159,7 @@ def alone(
         read = {name: workspace.fetch(name) for name in names if workspace.has(name)}
         fixed = {name: value for name, value in read.items() if name in constant or not isinstance(value, TENSORS)}
         fed = {name: value for name, value in read.items() if name not in fixed}
-        outputs = [name for name in written_by(op) if is_read(name)]
+        outputs = [name for name in written_by(op) if name in wanted]
         with equal_by_index():
             workspace.run(op)
         (constant.difference_update if fed else constant.update)(written_by(op))

@@ -88,7 +88,8 @@ def requantise(
     mantissa, exponent = parts(scale)
     shift = -1 - exponent
     wide = np.float64 if shift <= 20 else np.longdouble  # where 53 bits do not hold a product it is cut off anyway
-    factor, ahead = mantissa * 2.0**-24, (offsets * wide(mantissa * 2.0**-24) + 0.5)
+    factor = mantissa * 2.0**-24
+    ahead = offsets * wide(factor) + 0.5
     again = 2.0**-shift * (1 + 2.0**-40) if shift else 1.0  # a half goes away from 0, and nothing else goes anywhere
     behind = zero_point + (0.5 if shift else 0.0)
     rows = max(1, BLOCK // max(len(offsets), 1))

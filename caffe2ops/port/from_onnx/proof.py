@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe2ops.errors import OperatorError
 from caffe2ops.port.from_onnx.imported import Imported
-from caffe2ops.port.onnx.proof import NotRun, session
+from caffe2ops.port.onnx.proof import NotRun, run_on, session
 from caffe2ops.port.packages import need
 from caffe2ops.port.proof import TOLERANCE, Difference, Proof, Run, compare, feeds_for, in_one_order
 from caffe2ops.qtensor import QTensor
@@ -64,12 +64,7 @@ def prove(
 
 def _run(runner: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
     """What a session gives, by name. Raises NotRun."""
-    names = [output.name for output in runner.get_outputs()]
-    given = {i.name: np.asarray(feeds[i.name]) for i in runner.get_inputs() if i.name in feeds}
-    try:
-        return dict(zip(names, runner.run(names, given)))
-    except Exception as error:  # those of onnxruntime have no base of their own
-        raise NotRun(f"onnxruntime does not run the model: {error}") from error
+    return run_on(runner, {i.name: np.asarray(feeds[i.name]) for i in runner.get_inputs() if i.name in feeds})
 
 
 def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.dataflow import read_by_operator
 from caffe2ops.errors import OperatorError
 from caffe2ops.ops.detection.by_score import equal_by_index
 from caffe2ops.port.onnx.export import to_onnx
@@ -132,10 +131,14 @@ def session(proto: Any) -> Any:
 
 def run(session: Any, model: OnnxModel, feeds: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """What the session gives, by the names of the model's outputs. Raises NotRun."""
+    return run_on(session, {i.name: np.asarray(plain(feeds[i.name])) for i in model.graph.inputs if i.name in feeds})
+
+
+def run_on(session: Any, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """What a session gives for these inputs, by name. Raises NotRun."""
     names = [output.name for output in session.get_outputs()]
-    given = {i.name: np.asarray(plain(feeds[i.name])) for i in model.graph.inputs if i.name in feeds}
     with _refusals():
-        return dict(zip(names, session.run(names, given)))
+        return dict(zip(names, session.run(names, feeds)))
 
 
 @contextmanager
@@ -158,8 +161,7 @@ def of_caffe2ops(model: OnnxModel, feeds: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences_of_steps(model: OnnxModel, feeds: Mapping[str, Any]) -> Iterator[Difference]:
     """The difference of every blob when its operator is ported alone."""
-    read = {*model.outputs, *(name for op in model.net.op for name in read_by_operator(op))}
-    for step in alone(model.net, model.parameters, feeds, read.__contains__):
+    for step in alone(model.net, model.parameters, feeds, model.outputs):
         one = to_onnx(
             step.net, step.parameters, step.feeds, outputs=list(step.results), opset=model.opset,
             exact_int8=model.exact_int8,

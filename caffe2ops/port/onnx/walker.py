@@ -13,6 +13,7 @@ from caffe2ops.defs import NetDef, OperatorDef
 from caffe2ops.errors import OperatorError, did_you_mean
 from caffe2ops.infer import TensorSpec, Unknown
 from caffe2ops.operator import Operator
+from caffe2ops.port import nets
 from caffe2ops.port.onnx.builder import Builder
 from caffe2ops.port.onnx.model import CUSTOM_DOMAIN, OnnxModel, Step, walk
 from caffe2ops.port.onnx.nodes import FOLDABLE
@@ -201,13 +202,8 @@ class Walker:
         return list(made)
 
     def drawn(self, name: str, size: int, draw: Callable[[int], Any]) -> np.ndarray[Any, Any]:
-        """So many random numbers that a blob of the workspace holds, drawn where there are none; the proof feeds the
-        same."""
-        if name not in self.parameters:
-            held: Any = self.workspace.fetch(name) if self.workspace.has(name) else None
-            self.parameters[name] = held if np.shape(held) == (size,) else draw(size)
-        array: np.ndarray[Any, Any] = self.parameters[name]
-        return array
+        """Random numbers that stay; see `nets.drawn`."""
+        return nets.drawn(self.parameters, self.workspace, name, size, draw)
 
     def is_read(self, name: str) -> bool:
         """Whether anything reads this blob at all, or it is given out."""

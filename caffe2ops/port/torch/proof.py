@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from caffe2ops.dataflow import read_by_operator
 from caffe2ops.errors import GradientError
 from caffe2ops.ops.detection.by_score import equal_by_index
 from caffe2ops.port.packages import need
@@ -120,8 +119,7 @@ def compared(model: TorchModel, module: Any, feeds: Mapping[str, Any], results: 
 
 def differences_of_steps(model: TorchModel, feeds: Mapping[str, Any]) -> Iterator[Difference]:
     """The difference of every blob when its operator is ported alone."""
-    read = {*model.outputs, *(name for op in model.net.op for name in read_by_operator(op))}
-    for step in alone(model.net, model.parameters, feeds, read.__contains__):
+    for step in alone(model.net, model.parameters, feeds, model.outputs):
         one = to_torch(step.net, step.parameters, step.feeds, outputs=list(step.results))
         for found in compared(one, loaded(one), step.feeds, step.results):
             yield replace(found, blob=f"{step.title}: {found.blob}")

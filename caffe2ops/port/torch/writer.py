@@ -18,6 +18,7 @@ import numpy as np
 from caffe2ops.defs import NetDef
 from caffe2ops.infer import TensorSpec
 from caffe2ops.operator import Operator
+from caffe2ops.port import nets
 from caffe2ops.port.torch.text import TAKEN, Names, class_name, fold, identifier, literal, snake
 from caffe2ops.port.torch.values import Tensor
 from caffe2ops.port.values import NotPortable
@@ -165,13 +166,9 @@ class Writer:
         return f"self.{attribute}"
 
     def drawn(self, blob: str, size: int, draw: Callable[[int], np.ndarray[Any, Any]]) -> str:
-        """A buffer of so many random numbers that a blob of the workspace holds, drawn where there are none; the proof
-        feeds the same."""
-        if blob not in self.parameters:
-            held: Any = self.workspace.fetch(blob) if self.workspace.has(blob) else None
-            self.parameters[blob] = held if np.shape(held) == (size,) else draw(size)
+        """A buffer of random numbers that stay; see `nets.drawn`."""
         if blob not in self.random:
-            self.random[blob] = self.buffer(blob, self.parameters[blob])
+            self.random[blob] = self.buffer(blob, nets.drawn(self.parameters, self.workspace, blob, size, draw))
         return self.random[blob]
 
     def buffer(self, blob: str, array: np.ndarray[Any, Any]) -> str:
