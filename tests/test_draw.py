@@ -18,7 +18,6 @@ from caffe2ops.cli.app import app
 from caffe2ops.draw import BACKWARD, FORWARD, draw, svg
 from caffe2ops.qtensor import QTensor
 from caffe2ops.report import Report
-from tests.kit import shared
 
 DIGITS = Path(__file__).parents[1] / "examples" / "digits"
 DOT = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's dot is not on the path")
@@ -117,11 +116,8 @@ def test_long_complaints_of_dot_are_cut(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @DOT
-def test_arrows_that_leave_a_group_and_come_back() -> None:
-    model = shared.FOLDER / "models" / "pinn_transixor_train_net"
-    if not model.exists():
-        pytest.skip("wants the collection of real nets")
-    net = load(next(model.glob("*train_net_proto.txt")))
+def test_arrows_that_leave_a_group_and_come_back(shared: Path) -> None:
+    net = load(next((shared / "models" / "pinn_transixor_train_net").glob("*train_net_proto.txt")))
     assert svg(draw(net)).count('class="edge"') == 413
 
 

@@ -338,24 +338,25 @@ def test_small_net(name: str, shared: Path) -> None:
     assert not any(d.absolute for d in proof.differences if d.dtype.startswith("quantised"))
 
 
+RUFF = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+wants_ruff = pytest.mark.skipif(RUFF is None, reason="ruff is not here")
+
+
 def assert_formatted(path: Path) -> None:
-    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
-    if ruff is None:
+    if RUFF is None:
         return
-    found = subprocess.run([ruff, "format", "--isolated", "--diff", path], capture_output=True, text=True, check=False)
+    found = subprocess.run([RUFF, "format", "--isolated", "--diff", path], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
-    found = subprocess.run([ruff, "check", "--isolated", path], capture_output=True, text=True, check=False)
+    found = subprocess.run([RUFF, "check", "--isolated", path], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
 
 
+@wants_ruff
 def test_functions_stay_as_they_are_formatted() -> None:
     """At a width of 88, which is a formatter's own, and at that of this project."""
-    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
-    if ruff is None:
-        pytest.skip("ruff is not here")
     folder = Path(caffe2ops.__file__).parent / "port" / "torch" / "functions"
     for width in ("88", "120"):
-        command = [ruff, "format", "--isolated", "--line-length", width, "--diff", str(folder)]
+        command = [str(RUFF), "format", "--isolated", "--line-length", width, "--diff", str(folder)]
         assert subprocess.run(command, capture_output=True, check=False).returncode == 0, width
 
 
@@ -553,14 +554,13 @@ LONG = (
 )
 
 
+@wants_ruff
 @pytest.mark.parametrize("statement", LONG)
 def test_long_statements_are_folded(statement: str) -> None:
     """As a formatter does it."""
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
     source = f"def f():\n    {statement}\n"
-    run = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
-    if run.returncode:
-        pytest.skip("ruff is not here")
+    command = [str(RUFF), "format", "--isolated", "-"]
+    run = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
     assert list(fold(statement, 1)) == run.stdout.splitlines()[1:]
 
 
